@@ -1,0 +1,1 @@
+"""What the labs and graders of the course import."""

@@ -1,0 +1,1 @@
+"""A readable Kubernetes control plane, kubelets and runtime in one Python process."""
