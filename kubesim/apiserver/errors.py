@@ -1,0 +1,207 @@
+"""The API server's errors, each with the very Status that the real one answers.
+
+Reasons, codes and sentences are those of k8s.io/apimachinery/pkg/api/errors.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+NAMES = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    406: "NotAcceptable",
+    409: "Conflict",
+    410: "Gone",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+}
+
+
+class StatusError(Exception):
+    """An API error, carried as the metav1.Status that the client will get."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        reason: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = NAMES.get(code, "") if reason is None else reason
+        self.details = {key: value for key, value in (details or {}).items() if value}
+
+    @classmethod
+    def from_status(cls, status: dict[str, Any]) -> "StatusError":
+        """Return the error that a received Status describes."""
+        return cls(
+            status.get("code", 500),
+            status.get("message", ""),
+            reason=status.get("reason", ""),
+            details=status.get("details"),
+        )
+
+    @property
+    def message(self) -> str:
+        """The sentence for people."""
+        return str(self)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The metav1.Status, keys in the order of the real server."""
+        status: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+        }
+        if self.reason:
+            status["reason"] = self.reason
+        if self.details:
+            status["details"] = self.details
+        return status | {"code": self.code}
+
+
+def success(resource: str, group: str, name: str, uid: str) -> dict[str, Any]:
+    """Return the Status that answers a completed deletion."""
+    details = {"name": name, "group": group, "kind": resource, "uid": uid}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
+
+
+def _about(resource: str, name: str) -> dict[str, Any]:
+    """Return the details of an error about one object of resource "plural[.group]"."""
+    plural, _, group = resource.partition(".")
+    return {"name": name, "group": group, "kind": plural}
+
+
+def not_found(resource: str, name: str) -> StatusError:
+    """404: no such object. `resource` is "plural[.group]"."""
+    return StatusError(404, f'{resource} "{name}" not found', details=_about(resource, name))
+
+
+def no_such_resource(hint: str = "") -> StatusError:
+    """404: no such resource, with a hint of what to do instead."""
+    message = "the server could not find the requested resource"
+    return StatusError(404, f"{message}: {hint}" if hint else message)
+
+
+def already_exists(resource: str, name: str) -> StatusError:
+    """409: the name is taken."""
+    return StatusError(
+        409,
+        f'{resource} "{name}" already exists',
+        reason="AlreadyExists",
+        details=_about(resource, name),
+    )
+
+
+def conflict(resource: str, name: str, why: str) -> StatusError:
+    """409: the write was based on something that no longer holds."""
+    return StatusError(
+        409,
+        f'Operation cannot be fulfilled on {resource} "{name}": {why}',
+        details=_about(resource, name),
+    )
+
+
+MODIFIED = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
+
+
+def invalid(kind: str, name: str, causes: Sequence[dict[str, str]]) -> StatusError:
+    """422: the object breaks rules; `kind` is "Kind[.group]", a cause has reason, message, field.
+
+    One cause is told as a sentence, several as a bracketed list, as Go's aggregate errors are.
+    """
+    told = list(dict.fromkeys(_sentence(cause) for cause in causes))
+    text = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    short_kind, _, group = kind.partition(".")
+    details = {"name": name, "group": group, "kind": short_kind, "causes": list(causes)}
+    return StatusError(422, f'{kind} "{name}" is invalid: {text}', details=details)
+
+
+def _sentence(cause: dict[str, str]) -> str:
+    return f"{cause['field']}: {cause['message']}" if cause.get("field") else cause["message"]
+
+
+def forbidden(resource: str, name: str, why: str) -> StatusError:
+    """403: not allowed, or not allowed now."""
+    quoted = f' "{name}"' if name else ' ""'
+    subject = f"{resource}{quoted} is forbidden" if resource else "forbidden"
+    return StatusError(403, f"{subject}: {why}", details=_about(resource, name))
+
+
+def unauthorized(message: str = "Unauthorized") -> StatusError:
+    """401: nobody knows who asks."""
+    return StatusError(401, message)
+
+
+def bad_request(message: str) -> StatusError:
+    """400: the request cannot be understood."""
+    return StatusError(400, message)
+
+
+def expired(message: str) -> StatusError:
+    """410: the asked-for moment of history is compacted away."""
+    return StatusError(410, message, reason="Expired")
+
+
+def gone(message: str) -> StatusError:
+    """410: what was asked for existed once and never will again."""
+    return StatusError(410, message)
+
+
+def method_not_supported(resource: str = "", action: str = "") -> StatusError:
+    """405: the resource has no such verb."""
+    message = "the server does not allow this method on the requested resource"
+    if action:
+        message = f'{action} is not supported on resources of kind "{resource}"'
+    return StatusError(405, message, details=_about(resource, "") if resource else None)
+
+
+def unsupported_media_type(content_type: str, supported: Sequence[str]) -> StatusError:
+    """415: the body's format is not spoken here."""
+    message = (
+        f"the body of the request was in an unknown format - "
+        f"accepted media types include: {', '.join(supported)}"
+    )
+    return StatusError(415, message, details={"name": content_type})
+
+
+def not_acceptable(supported: Sequence[str]) -> StatusError:
+    """406: none of the formats that the client accepts is spoken here."""
+    message = f"only the following media types are accepted: {', '.join(supported)}"
+    return StatusError(406, message)
+
+
+def too_many_requests(message: str, causes: Sequence[dict[str, str]] = ()) -> StatusError:
+    """429: try later; an eviction that a disruption budget forbids."""
+    return StatusError(429, message, details={"causes": list(causes)})
+
+
+def timeout(message: str) -> StatusError:
+    """504: the server gave up waiting."""
+    return StatusError(504, message, reason="Timeout")
+
+
+def internal(message: str) -> StatusError:
+    """500: a defect in the server."""
+    return StatusError(
+        500, f"Internal error occurred: {message}", details={"causes": [{"message": message}]}
+    )
