@@ -1,0 +1,1 @@
+"""The controllers of kube-controller-manager, a file each, named as there."""

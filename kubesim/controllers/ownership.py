@@ -1,0 +1,72 @@
+"""Which objects belong to a controller: it adopts orphans that match and releases what does not.
+
+Kubernetes' `controller_ref_manager.go`: an owner reference with `controller: true` decides, labels
+only say whom to adopt and whom to let go, and two controllers never fight over one object.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from kubesim.apiserver.errors import StatusError
+from kubesim.client import Client
+from kubesim.labels import matches
+from kubesim.objects import (
+    Object,
+    controller_of,
+    controller_reference,
+    is_being_deleted,
+    labels_of,
+    uid,
+)
+
+
+class Ownership:
+    """Claims objects of one resource for one owner."""
+
+    def __init__(self, client: Client, owner_resource: str, resource: str) -> None:
+        self._client = client
+        self._owner_resource = owner_resource
+        self._resource = resource
+
+    async def claim(self, owner: Object, candidates: Iterable[Object]) -> list[Object]:
+        """The candidates that `owner` controls now, adopting and releasing on the way.
+
+        Raises StatusError when the API server refused; the caller's queue will try again.
+        """
+        return [obj for obj in candidates if await self._claim_one(owner, obj)]
+
+    async def _claim_one(self, owner: Object, obj: Object) -> bool:
+        reference = controller_of(obj)
+        matching = matches(owner["spec"]["selector"], labels_of(obj))
+        if reference is not None:
+            if reference["uid"] != uid(owner):
+                return False
+            if not matching and not is_being_deleted(owner):
+                await self._release(owner, obj)
+            return matching
+        if not matching or is_being_deleted(owner) or is_being_deleted(obj):
+            return False
+        return await self._adopt(owner, obj)
+
+    async def _adopt(self, owner: Object, obj: Object) -> bool:
+        """Ask the API server itself first: a cached owner may be gone by now."""
+        meta = owner["metadata"]
+        fresh = await self._client.get(self._owner_resource, meta["name"], meta["namespace"])
+        if uid(fresh) != uid(owner) or is_being_deleted(fresh):
+            return False
+        return await self._patch_owners(obj, controller_reference(owner))
+
+    async def _release(self, owner: Object, obj: Object) -> bool:
+        return await self._patch_owners(obj, {"$patch": "delete", "uid": uid(owner)})
+
+    async def _patch_owners(self, obj: Object, reference: dict[str, Any]) -> bool:
+        """Change one owner reference of exactly this object; False when it is gone."""
+        meta = obj["metadata"]
+        patch = {"metadata": {"uid": meta["uid"], "ownerReferences": [reference]}}
+        try:
+            await self._client.patch(self._resource, meta["name"], patch, meta["namespace"])
+        except StatusError as error:
+            if error.code in {404, 422}:
+                return False
+            raise
+        return True
