@@ -7,6 +7,7 @@ node eviction in an instant, and a test step through it second by second.
 import asyncio
 import heapq
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,8 +29,7 @@ class Clock:
         self._sleepers: list[_Sleeper] = []
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._loop_start = 0.0
+        self._origin = time.monotonic()
 
     def now(self) -> datetime:
         """Return the simulated wall time, aware, in UTC."""
@@ -39,14 +39,14 @@ class Clock:
         """Return the simulated seconds since this clock was made."""
         if not self.speed:
             return self._jumped
-        return self._jumped + (self._running_loop().time() - self._loop_start) * self.speed
+        return self._jumped + (time.monotonic() - self._origin) * self.speed
 
     async def sleep(self, seconds: float) -> None:
         """Wait for that many simulated seconds."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        awake = self._running_loop().create_future()
+        awake = asyncio.get_running_loop().create_future()
         sleeper = self._call_at(self.monotonic() + seconds, lambda: _set_done(awake))
         try:
             await awake
@@ -60,7 +60,7 @@ class Clock:
             if seconds is None:
                 yield limit
                 return
-            loop = self._running_loop()
+            loop = asyncio.get_running_loop()
             sleeper = self._call_at(
                 self.monotonic() + seconds, lambda: limit.reschedule(loop.time())
             )
@@ -95,12 +95,6 @@ class Clock:
             self._arm()
         return sleeper
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._loop_start = self._loop.time()
-        return self._loop
-
     def _jump_to(self, moment: float) -> None:
         self._jumped += max(0.0, moment - self.monotonic())
 
@@ -111,7 +105,7 @@ class Clock:
             self._timer = None
         if self.speed and self._sleepers:
             remaining = self._sleepers[0].deadline - self.monotonic()
-            self._timer = self._running_loop().call_later(
+            self._timer = asyncio.get_running_loop().call_later(
                 max(0.0, remaining / self.speed), self._wake_due
             )
 
@@ -128,7 +122,7 @@ class Clock:
 
         asyncio has no public way to ask; its queue of ready callbacks is the only witness.
         """
-        ready = self._running_loop()._ready  # type: ignore[attr-defined]  # noqa: SLF001
+        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
         for _ in range(SETTLE_LIMIT):
             await asyncio.sleep(0)
             if not ready:

@@ -31,7 +31,8 @@ ROOTS = {
     "io.k8s.api.rbac.v1.": "Role RoleBinding ClusterRole ClusterRoleBinding",
     "io.k8s.api.authentication.v1.": "TokenRequest TokenReview SelfSubjectReview",
     "io.k8s.api.authorization.v1.": (
-        "SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview LocalSubjectAccessReview"
+        "SelfSubjectAccessReview SelfSubjectRulesReview "
+        "SubjectAccessReview LocalSubjectAccessReview"
     ),
     META: (
         "APIGroup APIGroupList APIResourceList APIVersions DeleteOptions Patch Status WatchEvent"

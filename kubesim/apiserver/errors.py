@@ -142,9 +142,8 @@ def _sentence(cause: dict[str, str]) -> str:
 
 def forbidden(resource: str, name: str, why: str) -> StatusError:
     """403: not allowed, or not allowed now."""
-    quoted = f' "{name}"' if name else ' ""'
-    subject = f"{resource}{quoted} is forbidden" if resource else "forbidden"
-    return StatusError(403, f"{subject}: {why}", details=_about(resource, name))
+    about = f'{resource} "{name}" is ' if name else f"{resource} is " if resource else ""
+    return StatusError(403, f"{about}forbidden: {why}", details=_about(resource, name))
 
 
 def unauthorized(message: str = "Unauthorized") -> StatusError:

@@ -1,0 +1,1 @@
+"""What Kubernetes publishes about its API, as data: the resources and their schema."""

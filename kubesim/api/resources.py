@@ -1,0 +1,233 @@
+"""The table of the resources that kubesim serves.
+
+Discovery, storage, authorization and the printing of tables all read it. A row says what
+https://kubernetes.io/docs/reference/kubernetes-api/ says of the resource.
+"""
+
+from dataclasses import dataclass, field
+
+CRUD = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+REVIEW = ("create",)
+
+
+@dataclass(frozen=True)
+class Subresource:
+    """A path below an object, with the kind it speaks."""
+
+    name: str
+    kind: str
+    verbs: tuple[str, ...]
+    group: str = ""
+    version: str = ""
+
+
+STATUS = ("get", "patch", "update")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource: its names, where it lives, what can be done with it."""
+
+    plural: str
+    kind: str
+    group: str = ""
+    version: str = "v1"
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = CRUD
+    subresources: tuple[Subresource, ...] = ()
+    stored_as: str = ""
+    field_labels: tuple[str, ...] = ()
+    singular: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "singular", self.kind.lower())
+
+    @property
+    def full_name(self) -> str:
+        """The plural with its group, as "deployments.apps"."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def full_kind(self) -> str:
+        """The kind with its group, as "Deployment.apps"."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    @property
+    def api_version(self) -> str:
+        """The group and version as objects carry them, as "apps/v1"."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of a list of these objects."""
+        return f"{self.kind}List"
+
+    @property
+    def prefix(self) -> str:
+        """The store's prefix, the same that the real API server uses in etcd."""
+        return f"/registry/{self.stored_as or self.plural}/"
+
+    def subresource(self, name: str) -> Subresource | None:
+        """Return the named subresource, if there is one."""
+        return next((sub for sub in self.subresources if sub.name == name), None)
+
+
+def _status(kind: str, *others: Subresource) -> tuple[Subresource, ...]:
+    return (*others, Subresource("status", kind, STATUS))
+
+
+_SCALE = Subresource("scale", "Scale", STATUS, "autoscaling", "v1")
+_RBAC = "rbac.authorization.k8s.io"
+_AUTHENTICATION = "authentication.k8s.io"
+_AUTHORIZATION = "authorization.k8s.io"
+
+RESOURCES: tuple[Resource, ...] = (
+    Resource("configmaps", "ConfigMap", short_names=("cm",)),
+    Resource("endpoints", "Endpoints", short_names=("ep",), stored_as="services/endpoints"),
+    Resource(
+        "events",
+        "Event",
+        short_names=("ev",),
+        field_labels=(
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ),
+    ),
+    Resource(
+        "namespaces",
+        "Namespace",
+        namespaced=False,
+        short_names=("ns",),
+        verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+        subresources=_status("Namespace", Subresource("finalize", "Namespace", ("update",))),
+        field_labels=("status.phase",),
+    ),
+    Resource(
+        "nodes",
+        "Node",
+        namespaced=False,
+        short_names=("no",),
+        subresources=_status("Node"),
+        stored_as="minions",
+        field_labels=("spec.unschedulable",),
+    ),
+    Resource(
+        "pods",
+        "Pod",
+        short_names=("po",),
+        categories=("all",),
+        subresources=_status(
+            "Pod",
+            Subresource("attach", "PodAttachOptions", ("create", "get")),
+            Subresource("binding", "Binding", ("create",)),
+            Subresource("eviction", "Eviction", ("create",), "policy", "v1"),
+            Subresource("exec", "PodExecOptions", ("create", "get")),
+            Subresource("log", "Pod", ("get",)),
+            Subresource("portforward", "PodPortForwardOptions", ("create", "get")),
+        ),
+        field_labels=(
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
+        ),
+    ),
+    Resource("secrets", "Secret", field_labels=("type",)),
+    Resource(
+        "serviceaccounts",
+        "ServiceAccount",
+        short_names=("sa",),
+        subresources=(Subresource("token", "TokenRequest", ("create",), _AUTHENTICATION, "v1"),),
+    ),
+    Resource(
+        "services",
+        "Service",
+        short_names=("svc",),
+        categories=("all",),
+        subresources=_status("Service"),
+        stored_as="services/specs",
+        field_labels=("spec.clusterIP", "spec.type"),
+    ),
+    Resource(
+        "deployments",
+        "Deployment",
+        "apps",
+        short_names=("deploy",),
+        categories=("all",),
+        subresources=_status("Deployment", _SCALE),
+    ),
+    Resource(
+        "replicasets",
+        "ReplicaSet",
+        "apps",
+        short_names=("rs",),
+        categories=("all",),
+        subresources=_status("ReplicaSet", _SCALE),
+        field_labels=("status.replicas",),
+    ),
+    Resource("leases", "Lease", "coordination.k8s.io"),
+    Resource("roles", "Role", _RBAC),
+    Resource("rolebindings", "RoleBinding", _RBAC),
+    Resource("clusterroles", "ClusterRole", _RBAC, namespaced=False),
+    Resource("clusterrolebindings", "ClusterRoleBinding", _RBAC, namespaced=False),
+    Resource("tokenreviews", "TokenReview", _AUTHENTICATION, namespaced=False, verbs=REVIEW),
+    Resource(
+        "selfsubjectreviews", "SelfSubjectReview", _AUTHENTICATION, namespaced=False, verbs=REVIEW
+    ),
+    Resource("localsubjectaccessreviews", "LocalSubjectAccessReview", _AUTHORIZATION, verbs=REVIEW),
+    Resource(
+        "selfsubjectaccessreviews",
+        "SelfSubjectAccessReview",
+        _AUTHORIZATION,
+        namespaced=False,
+        verbs=REVIEW,
+    ),
+    Resource(
+        "selfsubjectrulesreviews",
+        "SelfSubjectRulesReview",
+        _AUTHORIZATION,
+        namespaced=False,
+        verbs=REVIEW,
+    ),
+    Resource(
+        "subjectaccessreviews",
+        "SubjectAccessReview",
+        _AUTHORIZATION,
+        namespaced=False,
+        verbs=REVIEW,
+    ),
+)
+
+_BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}
+_BY_NAME = {r.full_name: r for r in RESOURCES}
+
+
+def find(group: str, version: str, plural: str) -> Resource | None:
+    """Return the resource at a path, if it is served."""
+    return _BY_PATH.get((group, version, plural))
+
+
+def named(full_name: str) -> Resource:
+    """Return the resource "plural[.group]". Raises KeyError."""
+    return _BY_NAME[full_name]
+
+
+def served_at(group: str) -> bool:
+    """Whether any resource of a group is served."""
+    return any(resource.group == group for resource in RESOURCES)

@@ -1,0 +1,109 @@
+"""The published OpenAPI schema, compiled once into types that are quick to walk."""
+
+import gzip
+import json
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+PREFIX = "#/definitions/"
+SCALARS = {
+    ("string", "int-or-string"): "int-or-string",
+    ("string", "date-time"): "time",
+    ("string", "byte"): "bytes",
+}
+SPECIAL = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": "quantity",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": "micro-time",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1": "any",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Patch": "any",
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": "any",
+}
+ZEROS = {"string": "", "integer": 0, "boolean": False}
+
+
+@dataclass(slots=True)
+class Type:
+    """The type of a value, with what the place it stands in says about merging it."""
+
+    kind: str  # object, map, array, any, or a scalar: string, integer, boolean, quantity, time …
+    name: str = ""  # of an object: its Go type, as "PodSpec"
+    format: str = ""
+    fields: dict[str, "Type"] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    zeros: tuple[tuple[str, Any], ...] = ()  # required scalars and Go's value for an absent one
+    item: "Type | None" = None
+    list_type: str = ""  # atomic, set or map
+    list_map_keys: tuple[str, ...] = ()
+    merge_key: str = ""
+    strategies: tuple[str, ...] = ()  # of a strategic merge patch: merge, replace, retainKeys
+    atomic: bool = False  # an object or map that has one owner as a whole
+
+
+@cache
+def definitions() -> dict[str, Any]:
+    """Return the published definitions, by their full name."""
+    packed = (files("kubesim.api") / "definitions.json.gz").read_bytes()
+    loaded: dict[str, Any] = json.loads(gzip.decompress(packed))
+    return loaded
+
+
+@cache
+def definition_names() -> dict[tuple[str, str, str], str]:
+    """Return each definition's name by its group, version and kind."""
+    return {
+        (gvk["group"], gvk["version"], gvk["kind"]): name
+        for name, definition in definitions().items()
+        for gvk in definition.get("x-kubernetes-group-version-kind", ())
+    }
+
+
+@cache
+def type_of(group: str, version: str, kind: str) -> Type:
+    """Return the type of a kind. Raises KeyError for a kind that is not served."""
+    return _definition(definition_names()[group, version, kind])
+
+
+@cache
+def _definition(name: str) -> Type:
+    if name in SPECIAL:
+        return Type(SPECIAL[name], name=name.rpartition(".")[2])
+    return _compile(definitions()[name], name.rpartition(".")[2])
+
+
+def _compile(schema: dict[str, Any], name: str = "") -> Type:
+    if "$ref" in schema:
+        return _placed(_definition(schema["$ref"].removeprefix(PREFIX)), schema)
+    kind = schema.get("type", "any")
+    scalar = SCALARS.get((kind, schema.get("format", "")))
+    if scalar:
+        return Type(scalar, name=name)
+    if kind == "array":
+        return _placed(Type("array", item=_compile(schema["items"])), schema)
+    if kind == "object" and "properties" in schema:
+        return _placed(_object(schema, name), schema)
+    if kind == "object" and "additionalProperties" in schema:
+        return _placed(Type("map", item=_compile(schema["additionalProperties"])), schema)
+    if kind == "object":
+        return Type("object", name=name)
+    return Type(kind, format=schema.get("format", ""))
+
+
+def _object(schema: dict[str, Any], name: str) -> Type:
+    fields = {key: _compile(value) for key, value in schema["properties"].items()}
+    required = tuple(schema.get("required", ()))
+    zeros = tuple((key, ZEROS[fields[key].kind]) for key in required if fields[key].kind in ZEROS)
+    return Type("object", name=name, fields=fields, required=required, zeros=zeros)
+
+
+def _placed(compiled: Type, schema: dict[str, Any]) -> Type:
+    """Add what a place says about the value in it."""
+    return replace(
+        compiled,
+        list_type=schema.get("x-kubernetes-list-type", compiled.list_type),
+        list_map_keys=tuple(schema.get("x-kubernetes-list-map-keys", compiled.list_map_keys)),
+        merge_key=schema.get("x-kubernetes-patch-merge-key", ""),
+        strategies=tuple(filter(None, schema.get("x-kubernetes-patch-strategy", "").split(","))),
+        atomic=schema.get("x-kubernetes-map-type") == "atomic" or compiled.atomic,
+    )

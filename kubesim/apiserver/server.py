@@ -1,0 +1,190 @@
+"""The API server: one request from its bytes to its answer, in the order it happens.
+
+Who asks (authentication), may they (authorization), what do they ask for (routing), and then the
+handler of the verb. No transport: the HTTPS adapter and in-process clients call `handle` alike.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from kubesim.api import resources
+from kubesim.api.resources import Resource
+from kubesim.apiserver import errors
+from kubesim.apiserver.handlers import Call, Handlers
+from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse
+from kubesim.apiserver.storage import Object, Storage, dump
+from kubesim.clock import Clock
+from kubesim.etcd import Etcd
+
+log = logging.getLogger(__name__)
+ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
+UNSIMULATED = (
+    "kubesim does not simulate it; a real cluster, for example the course's kind engine, has it"
+)
+
+
+class Authenticator(Protocol):
+    """Finds out who asks."""
+
+    async def authenticate(self, request: Request) -> UserInfo:
+        """Return who asks. Raises 401."""
+
+
+class Authorizer(Protocol):
+    """Decides whether they may."""
+
+    async def authorize(self, user: UserInfo, info: RequestInfo) -> tuple[bool, str]:
+        """Return whether the user may do it, and why (not)."""
+
+
+class Audit(Protocol):
+    """Keeps record of who did what."""
+
+    def record(self, request: Request, user: UserInfo, info: RequestInfo, code: int) -> None:
+        """Take note of an answered request; of a stream when it starts."""
+
+
+Endpoint = Callable[[Request, UserInfo], Awaitable[Response | None]]
+VirtualHandler = Callable[[RequestInfo, UserInfo, Object], Awaitable[Object]]
+Connect = Callable[[RequestInfo, Request, Object], Awaitable[Response]]
+
+
+class APIServer:
+    """A Kubernetes API server without a transport.
+
+    `endpoints` answer the paths that are no resources, asked in order until one does. `virtual`
+    answers creations of what is not stored, by "plural[.group]" or "plural/subresource".
+    `connect` answers a Pod's log, exec and attach. Left out, a part lets everything pass.
+    """
+
+    def __init__(
+        self,
+        store: Etcd,
+        clock: Clock,
+        *,
+        authenticator: Authenticator | None = None,
+        authorizer: Authorizer | None = None,
+        audit: Audit | None = None,
+        endpoints: Sequence[Endpoint] = (),
+        virtual: Mapping[str, VirtualHandler] | None = None,
+        connect: Connect | None = None,
+    ) -> None:
+        self.clock = clock
+        self.storage = Storage(store)
+        self.registry = Registry(self.storage, clock)
+        self.authenticator = authenticator
+        self.authorizer = authorizer
+        self.audit = audit
+        self.endpoints = list(endpoints)
+        self.virtual = dict(virtual or {})
+        self.connect = connect
+        self._handlers = Handlers(self.registry)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request; an error becomes its Status, nothing is ever raised."""
+        user = request.user or ANONYMOUS
+        info = RequestInfo(request.method.lower(), request.path)
+        try:
+            info = parse(request)
+            user = await self._authenticate(request)
+            await self._authorize(user, info)
+            response = await self._answer(request, user, info)
+        except errors.StatusError as error:
+            response = status_response(error)
+        except Exception as error:  # a defect here must not end the server
+            log.exception("%s %s", request.method, request.path)
+            response = status_response(errors.internal(f"{type(error).__name__}: {error}"))
+        if self.audit:
+            self.audit.record(request, user, info, response.status)
+        return response
+
+    async def _authenticate(self, request: Request) -> UserInfo:
+        if request.user:
+            return request.user
+        return await self.authenticator.authenticate(request) if self.authenticator else ANONYMOUS
+
+    async def _authorize(self, user: UserInfo, info: RequestInfo) -> None:
+        if not self.authorizer:
+            return
+        allowed, reason = await self.authorizer.authorize(user, info)
+        if not allowed:
+            raise errors.forbidden(info.full_resource, info.name, denial(user, info, reason))
+
+    async def _answer(self, request: Request, user: UserInfo, info: RequestInfo) -> Response:
+        if not info.is_resource:
+            return await self._answer_endpoint(request, user)
+        resource = find(info)
+        call = Call(request, info, user, resource)
+        special = (
+            f"{resource.plural}/{info.subresource}" if info.subresource else info.full_resource
+        )
+        if special in self.virtual:
+            return await self._answer_virtual(call, self.virtual[special])
+        if info.subresource in CONNECTED:
+            return await self._answer_connect(call)
+        return await self._handlers.answer(call)
+
+    async def _answer_endpoint(self, request: Request, user: UserInfo) -> Response:
+        for endpoint in self.endpoints:
+            response = await endpoint(request, user)
+            if response:
+                return response
+        return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
+
+    async def _answer_virtual(self, call: Call, handler: VirtualHandler) -> Response:
+        obj = self._handlers.decode(call)
+        answer = await handler(call.info, call.user, obj)
+        return json_response(201, answer)
+
+    async def _answer_connect(self, call: Call) -> Response:
+        pod = self.registry.get(call.resource, call.info.namespace, call.info.name)
+        if not self.connect:
+            raise errors.no_such_resource(f"pods/{call.info.subresource}: {UNSIMULATED}")
+        return await self.connect(call.info, call.request, pod.object)
+
+
+CONNECTED = ("log", "exec", "attach", "portforward")
+
+
+def find(info: RequestInfo) -> Resource:
+    """Return the resource that a path names. Raises 404 and 405."""
+    resource = resources.find(info.group, info.version, info.resource)
+    if not resource:
+        raise errors.no_such_resource(f"{info.full_resource}: {UNSIMULATED}")
+    if info.namespace and not resource.namespaced and resource.plural != "namespaces":
+        raise errors.no_such_resource()
+    if info.subresource and not resource.subresource(info.subresource):
+        raise errors.no_such_resource(f"{info.full_resource}/{info.subresource}: {UNSIMULATED}")
+    subresource = resource.subresource(info.subresource)
+    if info.verb not in (subresource.verbs if subresource else resource.verbs):
+        raise errors.method_not_supported()
+    return resource
+
+
+def denial(user: UserInfo, info: RequestInfo, reason: str) -> str:
+    """Return the real server's sentence for what a user may not do."""
+    if not info.is_resource:
+        return f'User "{user.name}" cannot {info.verb} path "{info.path}"'
+    what = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+    where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
+    because = f": {reason}" if reason else ""
+    return (
+        f'User "{user.name}" cannot {info.verb} resource "{what}" '
+        f'in API group "{info.group}"{where}{because}'
+    )
+
+
+def json_response(status: int, obj: Any) -> Response:
+    """Return an object as a JSON answer."""
+    return Response(status, {"Content-Type": "application/json"}, dump(obj) + b"\n")
+
+
+def status_response(error: errors.StatusError) -> Response:
+    """Return an error's Status as an answer."""
+    response = json_response(error.code, error.status)
+    if error.code == 429:
+        response = replace(response, headers=response.headers | {"Retry-After": "1"})
+    return response

@@ -1,0 +1,200 @@
+"""The client of everything that runs in this process: controllers, scheduler, kubelets.
+
+It plays client-go's part. Requests and answers pass as JSON bytes through the API server's front
+door, so no two parts ever share an object, and each part is authorized under its own name.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from kubesim.api import resources
+from kubesim.apiserver.errors import StatusError
+from kubesim.apiserver.request import Request, Response, UserInfo
+from kubesim.apiserver.server import APIServer
+
+Object = dict[str, Any]
+PATCH_TYPES = {
+    "json": "application/json-patch+json",
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+class Client:
+    """Calls an API server in the name of a user. A resource is "plural[.group]"."""
+
+    def __init__(
+        self, server: APIServer, user: str, groups: Sequence[str] = ("system:authenticated",)
+    ) -> None:
+        self._server = server
+        self._user = UserInfo(user, groups=tuple(groups))
+        self._agent = user.rpartition(":")[2]
+
+    async def get(self, resource: str, name: str, namespace: str | None = None) -> Object:
+        """Return an object. Raises StatusError, as every method here."""
+        return await self._call("GET", _path(resource, namespace, name))
+
+    async def list(
+        self,
+        resource: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Object:
+        """Return the List object of a namespace or, without one, of all."""
+        query = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        found = await self._call("GET", _path(resource, namespace), query)
+        head = {"kind": found["kind"].removesuffix("List"), "apiVersion": found["apiVersion"]}
+        return found | {"items": [head | item for item in found["items"]]}
+
+    async def create(
+        self,
+        resource: str,
+        obj: Object,
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+        name: str | None = None,
+    ) -> Object:
+        """Create an object, or post to a subresource of the object `name`."""
+        metadata = obj.get("metadata", {})
+        if subresource:
+            name = name or metadata.get("name")
+        path = _path(resource, namespace or metadata.get("namespace"), name, subresource)
+        return await self._call("POST", path, body=obj)
+
+    async def update(self, resource: str, obj: Object, *, subresource: str | None = None) -> Object:
+        """Replace an object, or its status or other subresource."""
+        metadata = obj["metadata"]
+        path = _path(resource, metadata.get("namespace"), metadata["name"], subresource)
+        return await self._call("PUT", path, body=obj)
+
+    async def patch(
+        self,
+        resource: str,
+        name: str,
+        patch: Any,
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+        kind: str = "strategic",
+    ) -> Object:
+        """Change an object by a json, merge, strategic or apply patch."""
+        path = _path(resource, namespace, name, subresource)
+        query = {"fieldManager": self._agent, "force": "true"} if kind == "apply" else {}
+        return await self._call("PATCH", path, query, patch, PATCH_TYPES[kind])
+
+    async def delete(
+        self,
+        resource: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        grace_period: int | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str | None = None,
+    ) -> Object:
+        """Delete an object; `grace_period` in seconds, the rest are its preconditions."""
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        options = {
+            "gracePeriodSeconds": grace_period,
+            "propagationPolicy": propagation,
+            "preconditions": {k: v for k, v in preconditions.items() if v} or None,
+        }
+        body = {key: value for key, value in options.items() if value is not None}
+        return await self._call("DELETE", _path(resource, namespace, name), body=body)
+
+    async def watch(
+        self,
+        resource: str,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        bookmarks: bool = True,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Yield (type, object) for everything after a resource version.
+
+        Ends when the server ends the stream; an ERROR event is raised.
+        """
+        query = {
+            "watch": "true",
+            "resourceVersion": resource_version,
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+            "allowWatchBookmarks": "true" if bookmarks else "",
+            "timeoutSeconds": str(timeout_seconds or ""),
+        }
+        response = await self._send("GET", _path(resource, namespace), query)
+        async for chunk in _chunks(response):
+            for line in chunk.splitlines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise StatusError.from_status(event["object"])
+                yield event["type"], event["object"]
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        response = await self._send(method, path, query or {}, body, content_type)
+        assert isinstance(response.body, bytes)
+        answer: Object = json.loads(response.body)
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Response:
+        request = Request(
+            method,
+            path,
+            {key: [value] for key, value in query.items() if value},
+            {"content-type": content_type, "user-agent": self._agent},
+            b"" if body is None else json.dumps(body).encode(),
+            self._user,
+        )
+        response = await self._server.handle(request)
+        if response.status >= 400:
+            assert isinstance(response.body, bytes)
+            raise StatusError.from_status(json.loads(response.body))
+        return response
+
+
+async def _chunks(response: Response) -> AsyncIterator[bytes]:
+    body = response.body
+    if isinstance(body, bytes):
+        yield body
+    elif isinstance(body, AsyncIterator):
+        try:
+            async for chunk in body:
+                yield chunk
+        finally:
+            await body.aclose()  # type: ignore[attr-defined]
+
+
+def _path(
+    resource: str,
+    namespace: str | None = None,
+    name: str | None = None,
+    subresource: str | None = None,
+) -> str:
+    found = resources.named(resource)
+    root = f"/apis/{found.group}/{found.version}" if found.group else f"/api/{found.version}"
+    scope = f"/namespaces/{namespace}" if namespace and found.namespaced else ""
+    below = "".join(f"/{part}" for part in (name, subresource) if part)
+    return f"{root}{scope}/{found.plural}{below}"
