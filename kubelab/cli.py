@@ -1,0 +1,133 @@
+"""`kubelab` on the command line: clusters up and down, and what this machine can run."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from kubelab import clusters
+from kubelab.clusters import ClusterError, binaries, doctor
+from kubelab.clusters.progress import say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name; return its exit code, 0 for success."""
+    signal.signal(signal.SIGTERM, _terminated)
+    args = _parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except ClusterError as error:
+        say(f"kubelab: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("kubelab: interrupted")
+        return 130
+    return code
+
+
+def _terminated(*_: object) -> NoReturn:
+    """Let what is half done clean up after itself, as on Ctrl-C."""
+    sys.exit(143)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kubelab", description="Clusters for the course.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    named = argparse.ArgumentParser(add_help=False)
+    named.add_argument("--name", help='the cluster (default: KUBELAB_CLUSTER, else "kubelab")')
+
+    up = commands.add_parser("up", parents=[named], help="start a cluster, or find it running")
+    up.add_argument("--engine", choices=clusters.ENGINES, help="default: KUBELAB_ENGINE, else auto")
+    up.add_argument("--nodes", type=int, help="all nodes, the control plane included (default 3)")
+    up.add_argument("--config", type=Path, help="a kind Cluster configuration instead of --nodes")
+    up.add_argument("--context", help="existing engine: the kubeconfig context to attach to")
+    up.set_defaults(run=_up)
+
+    status = commands.add_parser("status", help="list the clusters, running or not")
+    status.set_defaults(run=_status)
+
+    path = commands.add_parser("kubeconfig", parents=[named], help="print the kubeconfig's path")
+    path.set_defaults(run=_kubeconfig)
+
+    kubectl = commands.add_parser("kubectl", parents=[named], help="run kubectl on the cluster")
+    kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
+    kubectl.set_defaults(run=_kubectl)
+
+    down = commands.add_parser("down", parents=[named], help="delete a cluster")
+    down.add_argument("--all", action="store_true", help="delete all clusters")
+    down.set_defaults(run=_down)
+
+    commands.add_parser("doctor", help="see what this machine can run").set_defaults(run=_doctor)
+    commands.add_parser("lab", help="open the labs in JupyterLab").set_defaults(run=_lab)
+    return parser
+
+
+def _up(args: argparse.Namespace) -> int:
+    cluster = clusters.start(
+        args.engine, args.name, args.nodes, config=args.config, context=args.context
+    )
+    say(str(cluster))
+    print(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
+    return 0
+
+
+def _status(_: argparse.Namespace) -> int:
+    rows = [("NAME", "ENGINE", "STATE", "KUBECONFIG")]
+    for cluster in clusters.known():
+        state = "running" if cluster.alive() else "stopped"
+        rows.append((cluster.name, cluster.engine, state, str(cluster.kubeconfig)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(line.rstrip())
+    return 0
+
+
+def _kubeconfig(args: argparse.Namespace) -> int:
+    print(_found(args.name).kubeconfig)
+    return 0
+
+
+def _kubectl(args: argparse.Namespace) -> NoReturn:
+    program = str(binaries.kubectl())
+    environment = {**os.environ, "KUBECONFIG": str(_found(args.name).kubeconfig)}
+    os.execve(program, [program, *args.arguments], environment)  # noqa: S606 - no shell is wanted
+
+
+def _found(name: str | None) -> clusters.Cluster:
+    if cluster := clusters.find(name):
+        return cluster
+    others = ", ".join(cluster.name for cluster in clusters.known())
+    raise ClusterError(
+        f"There is no cluster {name or clusters.default_name()}.",
+        f"`kubelab up` starts one{f'; these exist: {others}' if others else ''}.",
+    )
+
+
+def _down(args: argparse.Namespace) -> int:
+    chosen = clusters.known() if args.all else [_found(args.name)]
+    failures = 0
+    for cluster in chosen:
+        try:
+            cluster.delete()
+        except ClusterError as error:
+            say(f"kubelab: {error}")
+            failures += 1
+        else:
+            say(f"cluster {cluster.name}: deleted")
+    return 1 if failures else 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    return doctor.main()
+
+
+def _lab(_: argparse.Namespace) -> int:
+    from kubelab import workspace  # noqa: PLC0415 - its notebook tools are needed here alone
+
+    workspace.open_lab()
+    return 0

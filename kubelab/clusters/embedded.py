@@ -1,0 +1,147 @@
+"""The embedded engine: kubesim, in a daemon of its own that outlives the notebook.
+
+Its state is on disk: a daemon that died is started again on the same data, and everything is
+still there.
+"""
+
+import json
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import asdict
+from typing import Any, ClassVar, Self
+
+import yaml
+
+from kubelab import waiting
+from kubelab.clusters import config as cluster_config
+from kubelab.clusters.cluster import Cluster, Plan
+from kubelab.clusters.errors import ClusterError
+from kubelab.clusters.logs import useful_lines
+from kubelab.clusters.processes import Daemon, spawn
+from kubelab.clusters.progress import say
+from kubelab.clusters.state import ClusterDirectory, Record, write_private
+
+START_TIMEOUT = 30
+CONTROL_TIMEOUT = 60
+READY_LINE = "kubesim: serving on"
+
+
+class Embedded(Cluster):
+    """A simulated cluster, served by `python -m kubesim serve`."""
+
+    engine = "embedded"
+    missing: ClassVar = {}
+
+    @classmethod
+    def start(cls, directory: ClusterDirectory, plan: Plan) -> Self:
+        """Attach to the daemon if it lives, start it again if it died, or create the cluster."""
+        cluster = cls(directory)
+        record = directory.load()
+        if not record or not record.complete:
+            cluster._create(plan)
+        elif not cluster.alive():
+            say(f"cluster {cluster.name}: its process is gone, starting it again on its data")
+            cluster._serve(complete=True)
+        cluster._wait_until_ready(timeout=START_TIMEOUT)
+        return cluster
+
+    def _create(self, plan: Plan) -> None:
+        """Create the cluster anew; what an interrupted creation left behind goes first."""
+        directory = self._directory
+        config = plan.config or cluster_config.for_nodes(self.name)
+        cluster_config.check_port(config)
+        self._delete()
+        directory.make()
+        write_private(directory.config, yaml.safe_dump(config, sort_keys=False))
+        try:
+            daemon = self._serve(complete=False)
+            self._wait_until_ready(len(config["nodes"]), timeout=START_TIMEOUT)
+        except BaseException:
+            self._delete()
+            raise
+        directory.save(_record(daemon, complete=True))
+
+    def _serve(self, complete: bool) -> Daemon:
+        """Start the daemon and wait until it serves; on failure, say what it printed last."""
+        directory = self._directory
+        command = [sys.executable, "-m", "kubesim", "serve", "--data", str(directory.path)]
+        command += ["--name", self.name, "--config", str(directory.config)]
+        daemon = spawn(command, directory.log)
+        try:
+            directory.save(_record(daemon, complete))
+            self._wait_for_ready_line(daemon)
+        except BaseException:
+            daemon.terminate()
+            raise
+        return daemon
+
+    def _wait_for_ready_line(self, daemon: Daemon) -> None:
+        log = self._directory.log
+        waiting.until(
+            lambda: READY_LINE in log.read_text() or not daemon.alive(),
+            timeout=START_TIMEOUT,
+            what="the embedded cluster to start",
+            last_seen=lambda: useful_lines(log.read_text()),
+        )
+        if not daemon.alive():
+            raise ClusterError(
+                f"The embedded cluster {self.name} did not start:\n{useful_lines(log.read_text())}",
+                f"Read the whole log: {log}",
+            )
+
+    def _daemon(self) -> Daemon | None:
+        record = self._directory.load()
+        return Daemon(**record.details) if record else None
+
+    def alive(self) -> bool:
+        """Tell whether the daemon runs and its kubeconfig is there."""
+        daemon = self._daemon()
+        return daemon is not None and daemon.alive() and self.kubeconfig.exists()
+
+    def _delete(self) -> None:
+        """End the daemon and remove its data."""
+        if daemon := self._daemon():
+            daemon.terminate()
+        self._directory.remove()
+
+    def _stop_node(self, name: str) -> None:
+        self._control(f"nodes/{name}/stop")
+
+    def _start_node(self, name: str) -> None:
+        self._control(f"nodes/{name}/start")
+
+    def _load_image(self, image: str) -> None:
+        self._control("images", {"image": image})
+
+    def _advance(self, seconds: float) -> None:
+        self._control("clock/advance", {"seconds": seconds})
+
+    def _control(self, path: str, body: dict[str, Any] | None = None) -> None:
+        """Call one of the simulation's own paths, which the official client does not know."""
+        configuration = self.api_client().configuration
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        request = urllib.request.Request(  # noqa: S310 - the address is our own daemon's
+            f"{configuration.host}/kubesim/v1/{path}",
+            data=json.dumps(body or {}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=CONTROL_TIMEOUT):  # noqa: S310
+                return
+        except urllib.error.HTTPError as error:
+            raise ClusterError(_message(error.read()) or str(error)) from None
+
+
+def _record(daemon: Daemon, complete: bool) -> Record:
+    return Record(Embedded.engine, complete, asdict(daemon))
+
+
+def _message(body: bytes) -> str:
+    """Return the message of a Status, "" where the body is none."""
+    try:
+        return str(json.loads(body).get("message", ""))
+    except (ValueError, AttributeError):
+        return ""
