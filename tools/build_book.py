@@ -54,7 +54,7 @@ def drop_stale_cache(cache: Path, runtime: str) -> None:
 def book_cluster(engine: str, home: Path) -> Iterator[dict[str, str]]:
     """Starts the cluster that all pages share and yields the environment that points to it."""
     os.environ |= {"KUBELAB_HOME": str(home), "KUBELAB_CLUSTER": "book", "KUBELAB_ENGINE": engine}
-    from kubelab import clusters  # noqa: PLC0415  (it reads the environment set above)
+    from kubelab import clusters  # it reads the environment set above
 
     cluster = clusters.start()
     try:
