@@ -6,6 +6,7 @@ There is no resync: handlers hear of changes only, so an idle cluster costs noth
 """
 
 import asyncio
+import functools
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,7 @@ class Change:
         return latest
 
 
+Objects = list[Object]
 Handler = Callable[[Change], None]
 Indexer = Callable[[Object], Iterable[str]]
 
@@ -61,13 +63,13 @@ class Cache:
         """The object of that name, or None."""
         return self._objects.get(f"{namespace}/{name}" if namespace else name)
 
-    def list(self, namespace: str | None = None) -> list[Object]:
+    def list(self, namespace: str | None = None) -> Objects:
         """All objects, or those of one namespace, in the order in which they came."""
         if namespace is None:
             return [*self._objects.values()]
         return self.by_index("namespace", namespace)
 
-    def by_index(self, name: str, value: str) -> "list[Object]":
+    def by_index(self, name: str, value: str) -> Objects:
         """The objects that the index files under that value."""
         return [*self._indexes[name].get(value, {}).values()]
 
@@ -116,10 +118,22 @@ class Informer:
         self.resource = resource
         self.cache = Cache()
         self.synced = asyncio.Event()
-        self._client = client
         self._clock = clock
-        self._scope = {"label_selector": label_selector, "field_selector": field_selector}
-        self._namespace = namespace
+        self._list_all = functools.partial(
+            client.list,
+            resource,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+        )
+        self._watch_from = functools.partial(
+            client.watch,
+            resource,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+        )
+        self._revision = ""
         self._handlers: list[Handler] = []
         self._log = logging.getLogger(f"kubesim.informer.{resource}")
 
@@ -145,9 +159,8 @@ class Informer:
                 delay = min(delay * 2, MAX_BACKOFF)
 
     async def _list(self) -> None:
-        answer = await self._client.list(self.resource, self._namespace, **self._scope)
-        kind = {"apiVersion": answer["apiVersion"], "kind": answer["kind"].removesuffix("List")}
-        listed = {key(obj): kind | obj for obj in answer["items"]}
+        answer = await self._list_all()
+        listed = {key(obj): obj for obj in answer["items"]}
         for gone in self.cache.keys() - listed.keys():
             self._deleted(gone)
         for obj in listed.values():
@@ -157,9 +170,7 @@ class Informer:
 
     async def _watch(self) -> None:
         while True:
-            async for kind, obj in self._client.watch(
-                self.resource, self._namespace, resource_version=self._revision, **self._scope
-            ):
+            async for kind, obj in self._watch_from(resource_version=self._revision):
                 self._revision = obj["metadata"]["resourceVersion"]
                 if kind == "DELETED":
                     self._deleted(key(obj), obj)

@@ -17,7 +17,10 @@ from kubesim.workqueue import WorkQueue
 
 
 class Controller(ABC):
-    """A control loop over the keys of one resource."""
+    """A control loop over the keys of one resource.
+
+    `name` is what Events and service accounts call it.
+    """
 
     name: str
     workers = 5

@@ -16,9 +16,8 @@ from kubesim.controllers import conditions
 from kubesim.controllers import deployment_util as util
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.deployment_util import reported, total, wanted
-from kubesim.controllers.ownership import Ownership
+from kubesim.controllers.ownership import Ownership, concerned, owner_in
 from kubesim.informer import Change, InformerFactory
-from kubesim.labels import matches
 from kubesim.objects import (
     Object,
     controller_of,
@@ -26,7 +25,6 @@ from kubesim.objects import (
     is_being_deleted,
     is_controlled_by,
     key,
-    labels_of,
     pod_is_finished,
     split_key,
     uid,
@@ -280,8 +278,7 @@ class DeploymentController(Controller):
         raise error
 
     async def _clean_up_when_complete(self, deployment: Object, old: Sequence[Object]) -> None:
-        status = deployment.get("status") or {}
-        if status.get("observedGeneration") and util.is_complete(deployment, status):
+        if util.is_complete(deployment, deployment.get("status") or {}):
             await self._clean_up(deployment, old)
 
     async def _clean_up(self, deployment: Object, old: Sequence[Object]) -> None:
@@ -375,41 +372,17 @@ class DeploymentController(Controller):
     # What wakes us
 
     def _replica_set_changed(self, change: Change) -> None:
-        if change.old is not None and change.new is not None:
-            if controller_of(change.old) != controller_of(change.new):
-                self._enqueue_owner(change.old)
-        replica_set = change.object
-        if controller_of(replica_set) is not None:
-            self._enqueue_owner(replica_set)
-        elif change.new is not None:
-            for deployment in self.deployments.list(replica_set["metadata"]["namespace"]):
-                if matches(deployment["spec"]["selector"], labels_of(replica_set)):
-                    self.queue.add(key(deployment))
-
-    def _enqueue_owner(self, replica_set: Object) -> Object | None:
-        reference = controller_of(replica_set)
-        if reference is None or reference["kind"] != "Deployment":
-            return None
-        owner = self.deployments.get(reference["name"], replica_set["metadata"]["namespace"])
-        if owner is None or uid(owner) != reference["uid"]:
-            return None
-        self.queue.add(key(owner))
-        return owner
+        for owner in concerned(self.deployments, "Deployment", change):
+            self.queue.add(key(owner))
 
     def _pod_changed(self, change: Change) -> None:
         """A Recreate rollout waits for its last old Pod to go."""
         if change.new is not None:
             return
-        reference = controller_of(change.object)
-        if reference is None or reference["kind"] != "ReplicaSet":
-            return
-        namespace = change.object["metadata"]["namespace"]
-        replica_set = self.replica_sets.get(reference["name"], namespace)
-        if replica_set is not None and uid(replica_set) == reference["uid"]:
-            owner = controller_of(replica_set)
-            deployment = owner and self.deployments.get(owner["name"], namespace)
-            if deployment and not util.is_rolling(deployment):
-                self.queue.add(key(deployment))
+        replica_set = owner_in(self.replica_sets, "ReplicaSet", change.object)
+        deployment = replica_set and owner_in(self.deployments, "Deployment", replica_set)
+        if deployment and not util.is_rolling(deployment):
+            self.queue.add(key(deployment))
 
 
 def _conditions(deployment: Object) -> list[Object]:

@@ -217,15 +217,15 @@ def new_annotations(deployment: Object, new: Object, number: int) -> dict[str, s
 
 def has_deadline(deployment: Object) -> bool:
     """Whether progress is watched (progressDeadlineSeconds)."""
-    return deployment["spec"].get("progressDeadlineSeconds", NO_DEADLINE) != NO_DEADLINE
+    return bool(deployment["spec"].get("progressDeadlineSeconds", NO_DEADLINE) != NO_DEADLINE)
 
 
 def is_complete(deployment: Object, status: Object) -> bool:
     """Whether all wanted Pods are of the new template and available, and no others are left."""
     counters = ("updatedReplicas", "replicas", "availableReplicas")
-    return all(status.get(name, 0) == wanted(deployment) for name in counters) and (
-        status["observedGeneration"] >= deployment["metadata"]["generation"]
-    )
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return False
+    return all(status.get(name, 0) == wanted(deployment) for name in counters)
 
 
 def is_progressing(old: Object, new: Object) -> bool:

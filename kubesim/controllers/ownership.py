@@ -9,6 +9,7 @@ from typing import Any
 
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
+from kubesim.informer import Cache, Change
 from kubesim.labels import matches
 from kubesim.objects import (
     Object,
@@ -18,6 +19,31 @@ from kubesim.objects import (
     labels_of,
     uid,
 )
+
+
+def owner_in(owners: Cache, kind: str, obj: Object) -> Object | None:
+    """The controller of `obj`, if it is of that kind and is the very one that the cache knows."""
+    reference = controller_of(obj)
+    if reference is None or reference["kind"] != kind:
+        return None
+    owner = owners.get(reference["name"], obj["metadata"]["namespace"])
+    return owner if owner is not None and uid(owner) == reference["uid"] else None
+
+
+def concerned(owners: Cache, kind: str, change: Change) -> list[Object]:
+    """Whom a change of an object concerns: its owner, its former owner, or possible adopters."""
+    obj = change.object
+    if controller_of(obj) is None and change.new is not None:
+        found: list[Object | None] = [
+            owner
+            for owner in owners.list(obj["metadata"]["namespace"])
+            if matches(owner["spec"]["selector"], labels_of(obj))
+        ]
+    else:
+        found = [owner_in(owners, kind, obj)]
+    if change.old is not None and controller_of(change.old) != controller_of(obj):
+        found.append(owner_in(owners, kind, change.old))
+    return [owner for owner in found if owner is not None]
 
 
 class Ownership:

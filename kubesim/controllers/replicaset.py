@@ -13,10 +13,10 @@ from kubesim.clock import Clock
 from kubesim.controllers import conditions
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.expectations import Expectations
-from kubesim.controllers.ownership import Ownership
+from kubesim.controllers.ownership import Ownership, concerned, owner_in
 from kubesim.controllers.pods import choose_for_deletion, from_template, is_available
 from kubesim.informer import Change, InformerFactory
-from kubesim.labels import has_all, matches
+from kubesim.labels import has_all
 from kubesim.objects import (
     Object,
     controller_of,
@@ -166,16 +166,11 @@ class ReplicaSetController(Controller):
         self.enqueue(change)
 
     def _pod_changed(self, change: Change) -> None:
-        if change.old is not None and change.new is not None:
-            old, new = controller_of(change.old), controller_of(change.new)
-            if old and old != new:
-                self._enqueue_owner(change.old)
-        pod = change.object
-        owner = self._enqueue_owner(pod)
-        if owner is not None:
-            self._observe(owner, change)
-        elif controller_of(pod) is None and change.new is not None:
-            self._enqueue_adopters(pod)
+        for owner in concerned(self.replica_sets, "ReplicaSet", change):
+            self.queue.add(key(owner))
+        present = owner_in(self.replica_sets, "ReplicaSet", change.object)
+        if present is not None:
+            self._observe(present, change)
 
     def _observe(self, owner: Object, change: Change) -> None:
         pod = change.object
@@ -187,21 +182,6 @@ class ReplicaSetController(Controller):
         became_ready = change.old is not None and not pod_is_ready(change.old) and pod_is_ready(pod)
         if wait and became_ready:
             self.queue.add_after(key(owner), wait + 1)
-
-    def _enqueue_owner(self, pod: Object) -> Object | None:
-        reference = controller_of(pod)
-        if reference is None or reference["kind"] != "ReplicaSet":
-            return None
-        owner = self.replica_sets.get(reference["name"], pod["metadata"]["namespace"])
-        if owner is None or uid(owner) != reference["uid"]:
-            return None
-        self.queue.add(key(owner))
-        return owner
-
-    def _enqueue_adopters(self, pod: Object) -> None:
-        for replica_set in self.replica_sets.list(pod["metadata"]["namespace"]):
-            if matches(replica_set["spec"]["selector"], labels_of(pod)):
-                self.queue.add(key(replica_set))
 
 
 async def slow_start(

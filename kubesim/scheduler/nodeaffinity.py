@@ -1,0 +1,39 @@
+"""NodeAffinity: nodes chosen by their labels (`pkg/scheduler/framework/plugins/nodeaffinity`)."""
+
+from kubesim.labels import has_all, node_selector_matches, term_matches
+from kubesim.objects import Object
+from kubesim.scheduler.framework import NodeTest, Rejection, Scores, normalize
+from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
+
+def prepare(pod: Object, _: Snapshot) -> NodeTest:
+    """Filter: the nodeSelector and the required node affinity must match."""
+    rejection = Rejection(("node(s) didn't match Pod's node affinity/selector",), final=True)
+    return lambda info: None if allows(pod, info) else rejection
+
+
+def allows(pod: Object, info: NodeInfo) -> bool:
+    """Whether a node is one that the Pod's nodeSelector and required affinity allow."""
+    if not has_all(pod["spec"].get("nodeSelector") or {}, info.labels):
+        return False
+    required = _affinity(pod).get(REQUIRED)
+    return required is None or node_selector_matches(required, info.node)
+
+
+def score(pod: Object, _: Snapshot, feasible: list[NodeInfo]) -> Scores:
+    """Score: the weights of the preferred terms that a node satisfies."""
+    preferred = _affinity(pod).get(PREFERRED) or ()
+    points = {
+        info.name: sum(
+            each["weight"] for each in preferred if term_matches(each["preference"], info.node)
+        )
+        for info in feasible
+    }
+    return normalize(points)
+
+
+def _affinity(pod: Object) -> Object:
+    return (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}

@@ -1,0 +1,41 @@
+"""The process around the scheduler: elects a leader, then schedules."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+
+from kubesim.client import Client
+from kubesim.clock import Clock
+from kubesim.events import EventRecorder
+from kubesim.informer import InformerFactory
+from kubesim.leaderelection import LeaderElector
+from kubesim.scheduler.scheduler import Scheduler
+
+USER = "system:kube-scheduler"
+NAME = "kube-scheduler"
+
+
+async def run(connect: Callable[[str, Sequence[str]], Client], clock: Clock, host: str) -> None:
+    """Stand for election for the lease `kube-scheduler` and schedule whenever elected.
+
+    Args:
+        connect: gives the client of a user and its groups.
+        clock: the clock by which the scheduler waits.
+        host: the node on which it runs; part of its identity.
+
+    """
+    client = connect(USER, ("system:authenticated",))
+    recorder = EventRecorder(client, clock, NAME)
+    elector = LeaderElector(client, clock, NAME, f"{host}_{uuid.uuid4()}", recorder)
+
+    async def lead() -> None:
+        informers = InformerFactory(client, clock)
+        scheduler = Scheduler(client, informers, clock)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(informers.run())
+            await informers.wait_synced()
+            tasks.create_task(scheduler.run())
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(recorder.run())
+        tasks.create_task(elector.run(lead))

@@ -1,0 +1,224 @@
+"""Asynchronous tests, and a control plane without real kubelets for them.
+
+An `async def` test runs in an event loop of its own. Time stands still unless the test advances
+it, so `await world.settle()` means: until everybody has done what there is to do now.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from kubesim.apiserver.errors import StatusError
+from kubesim.apiserver.server import APIServer
+from kubesim.client import Client
+from kubesim.clock import Clock
+from kubesim.controllers.manager import ControllerManager
+from kubesim.etcd import Etcd
+from kubesim.informer import Informer
+from kubesim.objects import is_being_deleted, micro_timestamp, timestamp
+from kubesim.scheduler import server as scheduler_server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
+
+
+class World:
+    """An API server, a stepped clock, and whatever else a test starts."""
+
+    def __init__(self):
+        self.clock = Clock(speed=0)
+        self.server = APIServer(Etcd(clock=self.clock), self.clock)
+        self.api = self.connect("kubernetes-admin", ("system:masters", "system:authenticated"))
+        self.kubelets = {}
+
+    def connect(self, user: str, groups: Sequence[str]) -> Client:
+        return Client(self.server, user, groups)
+
+    async def settle(self):
+        await self.clock.advance(0)
+
+    async def advance(self, seconds):
+        await self.clock.advance(seconds)
+
+    async def create_namespaces(self, *names):
+        for name in names:
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            await self.api.create("namespaces", namespace)
+
+    async def items(self, resource, namespace="default", **selectors):
+        return (await self.api.list(resource, namespace, **selectors))["items"]
+
+    async def exists(self, resource, name, namespace="default"):
+        try:
+            await self.api.get(resource, name, namespace)
+        except StatusError as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
+
+    async def events(self, name_prefix, namespace="default"):
+        """(reason, message) of the events about objects whose name begins so, oldest first."""
+        found = await self.items("events", namespace)
+        found.sort(key=lambda event: int(event["metadata"]["name"].rpartition(".")[2], 16))
+        return [
+            (event["reason"], event["message"])
+            for event in found
+            if event["involvedObject"]["name"].startswith(name_prefix)
+        ]
+
+
+class FakeKubelet:
+    """Makes Pods of one node run at once, ready or not, and reports that the node is well."""
+
+    def __init__(self, world, name, *, ready=True):
+        self.world = world
+        self.name = name
+        self.ready = ready
+        self.client = world.connect(f"system:node:{name}", ("system:nodes", "system:authenticated"))
+        self.pods = Informer(
+            self.client, "pods", world.clock, field_selector=f"spec.nodeName={name}"
+        )
+        self.pods.add_handler(lambda change: self.changes.put_nowait(change.new))
+        self.changes = asyncio.Queue()
+
+    async def run(self):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.pods.run())
+            tasks.create_task(self.serve())
+            tasks.create_task(self.beat())
+
+    async def serve(self):
+        while True:
+            pod = await self.changes.get()
+            if pod is None:
+                continue
+            name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+            if is_being_deleted(pod):
+                await self.client.delete("pods", name, namespace, grace_period=0)
+            elif (pod.get("status") or {}).get("phase") != "Running":
+                await self.report(pod, ready=self.ready)
+
+    async def report(self, pod, *, ready):
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        now = timestamp(self.world.clock.now())
+        made = {
+            "type": "Ready",
+            "status": str(ready),
+            "lastTransitionTime": now,
+            "lastProbeTime": None,
+        }
+        address = f"10.244.0.{len(self.pods.cache.keys())}"
+        status = {
+            "phase": "Running",
+            "conditions": [made],
+            "podIP": address,
+            "podIPs": [{"ip": address}],
+        }
+        patch = {"status": status}
+        await self.client.patch("pods", name, patch, namespace, subresource="status")
+
+    async def beat(self):
+        """Renew the node's lease every 10 s and post its status every 5 min."""
+        while True:
+            await self.renew()
+            await self.world.clock.sleep(10)
+
+    async def renew(self):
+        now = micro_timestamp(self.world.clock.now())
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self.name, "namespace": "kube-node-lease"},
+            "spec": {"holderIdentity": self.name, "renewTime": now, "leaseDurationSeconds": 40},
+        }
+        leases = "leases.coordination.k8s.io"
+        if await self.world.exists(leases, self.name, "kube-node-lease"):
+            await self.client.patch(leases, self.name, lease, "kube-node-lease", kind="merge")
+        else:
+            await self.client.create(leases, lease)
+
+
+def node(name, *, labels=None, taints=(), cpu="4", memory="8Gi", pods="110", ready=True, now=""):
+    listed = {
+        "MemoryPressure": "False",
+        "DiskPressure": "False",
+        "PIDPressure": "False",
+        "Ready": str(ready),
+    }
+    capacity = {"cpu": cpu, "memory": memory, "pods": pods}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/hostname": name, **(labels or {})},
+        },
+        "spec": {"taints": list(taints)} if taints else {},
+        "status": {
+            "capacity": capacity,
+            "allocatable": capacity,
+            "conditions": [
+                {
+                    "type": kind,
+                    "status": status,
+                    "reason": "Kubelet",
+                    "message": "",
+                    "lastHeartbeatTime": now,
+                    "lastTransitionTime": now,
+                }
+                for kind, status in listed.items()
+            ],
+        },
+    }
+
+
+@asynccontextmanager
+async def running(*coroutines):
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    try:
+        yield
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def make_world():
+    """`async with make_world(nodes=2, controllers=True, scheduler=True) as world`."""
+
+    @asynccontextmanager
+    async def make(*, nodes=0, controllers=True, scheduler=True, ready=True):
+        world = World()
+        world.node = node
+        await world.create_namespaces("default", "kube-system", "kube-node-lease")
+        parts = []
+        now = timestamp(world.clock.now())
+        for number in range(1, nodes + 1):
+            name = f"node-{number}"
+            await world.api.create("nodes", node(name, now=now))
+            world.kubelets[name] = FakeKubelet(world, name, ready=ready)
+            parts.append(world.kubelets[name].run())
+        if controllers:
+            parts.append(ControllerManager(world.connect, world.clock, "control-plane").run())
+        if scheduler:
+            parts.append(scheduler_server.run(world.connect, world.clock, "control-plane"))
+        async with running(*parts):
+            await world.settle()
+            yield world
+
+    return make
