@@ -147,6 +147,11 @@ class TokenKey:
         digest.update(public)
         self._key_id = _encode(digest.finalize())
 
+    @classmethod
+    def generate(cls) -> "TokenKey":
+        """A new key that is kept nowhere."""
+        return cls(ec.generate_private_key(ec.SECP256R1()))
+
     def sign(self, claims: dict[str, Any]) -> str:
         """The compact form of a token with these claims."""
         header = {"alg": "ES256", "kid": self._key_id}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from kubesim.apiserver import errors
 from kubesim.apiserver.authorization import Authorizer, forbidden
-from kubesim.apiserver.cache import Caches
+from kubesim.apiserver.lookup import Lookup
 from kubesim.apiserver.request import Request, RequestInfo, UserInfo
 from kubesim.clock import Clock
 
@@ -109,7 +109,7 @@ class Impersonator:
 class ServiceAccountTokens:
     """Issues and verifies bound service account tokens (TokenRequest and TokenReview)."""
 
-    def __init__(self, signer: Signer, objects: Caches, clock: Clock) -> None:
+    def __init__(self, signer: Signer, objects: Lookup, clock: Clock) -> None:
         self._signer = signer
         self._objects = objects
         self._clock = clock

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kubesim.apiserver import errors
-from kubesim.apiserver.cache import Caches
 from kubesim.apiserver.errors import StatusError
+from kubesim.apiserver.lookup import Lookup
 from kubesim.apiserver.request import RequestInfo, UserInfo
 
 GROUP = "rbac.authorization.k8s.io"
@@ -70,7 +70,7 @@ class Grant:
 class RBAC:
     """The RBAC authorizer over the server's own view of roles and bindings."""
 
-    def __init__(self, objects: Caches) -> None:
+    def __init__(self, objects: Lookup) -> None:
         self._objects = objects
 
     async def authorize(self, user: UserInfo, info: RequestInfo) -> tuple[bool, str]:
@@ -142,7 +142,7 @@ def forbidden(user: UserInfo, info: RequestInfo, reason: str = "") -> StatusErro
     return errors.forbidden(info.full_resource, info.name, f"{sentence} {what}{because}")
 
 
-def check_escalation(held: Iterable[Rule], granted: Iterable[Rule]) -> list[Rule]:
+def uncovered(held: Iterable[Rule], granted: Iterable[Rule]) -> list[Rule]:
     """The parts of `granted` that the rules held do not cover; empty when nothing is gained.
 
     As k8s.io/component-helpers/auth/rbac/validation.Covers: rules are broken down to one verb, one

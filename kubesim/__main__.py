@@ -1,0 +1,89 @@
+"""`python -m kubesim serve --data DIR`: an embedded cluster, served over HTTPS on loopback."""
+
+import argparse
+import sys
+from pathlib import Path
+
+MAX_NODES = 20
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    options = _parser().parse_args(arguments)
+    # Imported now, so that a wrong option is answered at once.
+    from kubesim.http import PortTakenError
+    from kubesim.kindconfig import ConfigError
+    from kubesim.serve import DataError
+
+    try:
+        _serve(options)
+    except PortTakenError as error:
+        return _fail(f"{error}; choose another with --port, or leave it out to take a free one")
+    except (ConfigError, DataError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> None:
+    import asyncio
+
+    from kubesim import kindconfig, serve
+    from kubesim.cluster import default_nodes
+
+    name, nodes, port = options.name, None, options.port
+    if options.config:
+        config = kindconfig.load(options.config, name)
+        for note in config.notes:
+            print(f"kubesim: {note}", file=sys.stderr)
+        name, nodes, port = config.name, config.nodes, port or config.port
+    elif options.nodes:
+        nodes = tuple(default_nodes(name or serve.DEFAULT_NAME, options.nodes))
+    with serve.locked(options.data):
+        settings = serve.settings_of(options.data, name, nodes)
+        asyncio.run(serve.serve(options.data, settings, port, options.speed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kubesim", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve a cluster until SIGTERM or Ctrl-C")
+    serve.add_argument("--data", type=Path, required=True, help="directory of the cluster's state")
+    serve.add_argument("--name", help="the cluster's name (default: kubesim)")
+    shape = serve.add_mutually_exclusive_group()
+    shape.add_argument(
+        "--nodes", type=_node_count, help="how many nodes, one of them control plane"
+    )
+    shape.add_argument("--config", type=Path, help="a kind Cluster configuration (v1alpha4)")
+    serve.add_argument("--port", type=_port, default=0, help="default: the last one, or any free")
+    serve.add_argument("--speed", type=_speed, default=1.0, help="of time: 60 is a minute a second")
+    return parser
+
+
+def _node_count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= MAX_NODES:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_NODES}")
+    return count
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 65536:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return port
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 <= speed <= 1000:
+        raise argparse.ArgumentTypeError("must be from 0 (time stands still) to 1000")
+    return speed
+
+
+def _fail(message: str) -> int:
+    print(f"kubesim: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""What this server can do: groups, versions and resources, its version, and its health.
+
+Clients ask for these before anything else. The aggregated form answers in two requests what the
+plain form needs one request a group for: https://kubernetes.io/docs/concepts/overview/kubernetes-api/.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any
+
+from kubesim.api.resources import RESOURCES, Resource, Subresource, served_at
+from kubesim.apiserver.request import Request, Response, UserInfo
+from kubesim.apiserver.responses import json_response, text_response
+
+Object = dict[str, Any]
+
+VERSION: Object = {
+    "major": "1",
+    "minor": "37",
+    "gitVersion": "v1.37.0+kubesim",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
+AGGREGATED = ("v2", "v2beta1")
+HEALTH_CHECKS = ("ping", "log", "etcd")
+
+
+class Discovery:
+    """Answers the paths of discovery, version and health; the server's address is for clients."""
+
+    def __init__(self, address: Callable[[], str], checks: Iterable[str] = HEALTH_CHECKS) -> None:
+        self._address = address
+        self._checks = tuple(checks)
+
+    async def __call__(self, request: Request, user: UserInfo) -> Response | None:
+        """The answer, or None when the path is not one of discovery's."""
+        if request.method not in ("GET", "HEAD"):
+            return None
+        response: Response | None = None
+        match request.path.strip("/").split("/"):
+            case [""]:
+                response = json_response({"paths": _paths()})
+            case ["version"]:
+                response = json_response(VERSION)
+            case ["healthz" | "livez" | "readyz" as path, *rest]:
+                response = self._health(request, path, "/".join(rest))
+            case ["api" | "apis" as root]:
+                response = self._groups(request, root)
+            case ["api", "v1"]:
+                response = _resource_list("", "v1")
+            case ["apis", group] if served_at(group):
+                response = json_response(_group(group))
+            case ["apis", group, version]:
+                response = _resource_list(group, version)
+        return response
+
+    def _groups(self, request: Request, root: str) -> Response:
+        version = _aggregated_version(request.headers.get("accept", ""))
+        names = [name for name in _by_group() if bool(name) == (root == "apis")]
+        if version:
+            return _aggregated(names, version)
+        if root == "api":
+            address = {"clientCIDR": "0.0.0.0/0", "serverAddress": self._address()}
+            versions = {"kind": "APIVersions", "versions": ["v1"]}
+            return json_response({**versions, "serverAddressByClientCIDRs": [address]})
+        groups = [_group(name, nested=True) for name in names]
+        return json_response({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+
+    def _health(self, request: Request, path: str, check: str) -> Response | None:
+        if check:
+            return text_response("ok") if check in self._checks else None
+        if "verbose" not in request.query:
+            return text_response("ok")
+        lines = [f"[+]{name} ok\n" for name in self._checks]
+        return text_response("".join(lines) + f"{path} check passed\n")
+
+
+def group_versions() -> list[tuple[str, str]]:
+    """Every (group, version) served, the core group first."""
+    return list(dict.fromkeys((r.group, r.version) for r in _by_name()))
+
+
+def _by_name() -> list[Resource]:
+    return sorted(RESOURCES, key=lambda r: (r.group, r.version, r.plural))
+
+
+def _by_group() -> dict[str, list[Resource]]:
+    return {name: list(found) for name, found in groupby(_by_name(), lambda r: r.group)}
+
+
+def _aggregated_version(accept: str) -> str | None:
+    """The newest aggregated form that an Accept header names and that we have."""
+    asked = [choice for choice in accept.split(",") if "as=APIGroupDiscoveryList" in choice]
+    return next((v for v in AGGREGATED if any(f"v={v};" in c + ";" for c in asked)), None)
+
+
+def _aggregated(names: list[str], version: str) -> Response:
+    by_group = _by_group()
+    items = []
+    for name in names:
+        resources = [_aggregated_resource(r) for r in by_group[name]]
+        served = {"version": "v1", "resources": resources, "freshness": "Current"}
+        items.append({"metadata": {"name": name}, "versions": [served]})
+    body = {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {},
+        "items": items,
+    }
+    media_type = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
+    return json_response(body, content_type=media_type.format(version))
+
+
+def _aggregated_resource(resource: Resource) -> Object:
+    described: Object = {
+        "resource": resource.plural,
+        "responseKind": _kind(resource.group, resource.version, resource.kind),
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": list(resource.verbs),
+    }
+    if resource.short_names:
+        described["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        described["categories"] = list(resource.categories)
+    if resource.subresources:
+        described["subresources"] = [
+            {
+                "subresource": sub.name,
+                "responseKind": _kind(*_subresource_version(resource, sub), sub.kind),
+                "verbs": list(sub.verbs),
+            }
+            for sub in resource.subresources
+        ]
+    return described
+
+
+def _kind(group: str, version: str, kind: str) -> Object:
+    return {"group": group, "version": version, "kind": kind}
+
+
+def _subresource_version(resource: Resource, sub: Subresource) -> tuple[str, str]:
+    return (sub.group, sub.version) if sub.version else (resource.group, resource.version)
+
+
+def _group(name: str, *, nested: bool = False) -> Object:
+    versions = [version for group, version in group_versions() if group == name]
+    described = [{"groupVersion": f"{name}/{v}", "version": v} for v in versions]
+    head = {} if nested else {"kind": "APIGroup", "apiVersion": "v1"}
+    return {**head, "name": name, "versions": described, "preferredVersion": described[0]}
+
+
+def _resource_list(group: str, version: str) -> Response | None:
+    found = [r for r in _by_name() if (r.group, r.version) == (group, version)]
+    if not found:
+        return None
+    described = [entry for resource in found for entry in _plain_entries(resource)]
+    return json_response(
+        {
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": found[0].api_version,
+            "resources": described,
+        }
+    )
+
+
+def _plain_entries(resource: Resource) -> Iterable[Object]:
+    entry: Object = {
+        "name": resource.plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": list(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    yield entry
+    for sub in resource.subresources:
+        yield {
+            "name": f"{resource.plural}/{sub.name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            **({"group": sub.group, "version": sub.version} if sub.version else {}),
+            "kind": sub.kind,
+            "verbs": list(sub.verbs),
+        }
+
+
+def _paths() -> list[str]:
+    roots = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+    for group, version in group_versions():
+        if group:
+            roots += [f"/apis/{group}", f"/apis/{group}/{version}"]
+    return sorted(set(roots))

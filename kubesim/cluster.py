@@ -1,0 +1,118 @@
+"""A whole cluster in one process: the parts, and how they are put together."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+
+from kubesim import pki
+from kubesim.apiserver import streams
+from kubesim.apiserver.audit import Audit
+from kubesim.apiserver.authentication import (
+    Impersonator,
+    RequestAuthenticator,
+    ServiceAccountTokens,
+    Signer,
+)
+from kubesim.apiserver.authorization import RBAC, Union
+from kubesim.apiserver.discovery import Discovery
+from kubesim.apiserver.lookup import Lookup
+from kubesim.apiserver.node_authorizer import NodeAuthorizer
+from kubesim.apiserver.openapi import OpenAPI
+from kubesim.apiserver.request import Request, RequestInfo, Response
+from kubesim.apiserver.reviews import Reviews
+from kubesim.apiserver.server import APIServer
+from kubesim.apiserver.storage import Object
+from kubesim.bootstrap import bootstrap
+from kubesim.client import Client
+from kubesim.clock import Clock
+from kubesim.control import Control
+from kubesim.etcd import Etcd
+from kubesim.kubelet.server import KubeletServer
+
+log = logging.getLogger(__name__)
+
+DEFAULT_NODES = 3
+SUPERUSER = ("system:apiserver", ("system:masters", "system:authenticated"))
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node as a kind configuration describes it."""
+
+    name: str
+    role: str = "worker"
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def default_nodes(cluster: str, count: int = DEFAULT_NODES) -> list[NodeSpec]:
+    """One control plane and `count - 1` workers, named as kind names them."""
+    names = [f"{cluster}-worker{number or ''}" for number in (0, *range(2, count))][: count - 1]
+    return [NodeSpec(f"{cluster}-control-plane", "control-plane"), *map(NodeSpec, names)]
+
+
+class Cluster:
+    """A control plane and its nodes. `server` answers as soon as the cluster is made."""
+
+    def __init__(
+        self,
+        name: str = "kubesim",
+        nodes: Sequence[NodeSpec] | None = None,
+        clock: Clock | None = None,
+        store: Etcd | None = None,
+        *,
+        signer: Signer | None = None,
+        audit: Audit | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.nodes = {node.name: node for node in nodes or default_nodes(name)}
+        self.address = "127.0.0.1:6443"
+        self._store = store or Etcd(clock=self.clock)
+        self._audit = audit or Audit(self.clock)
+        self._kubelets: dict[str, KubeletServer] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.server = self._api_server(signer or pki.TokenKey.generate())
+
+    def client(self, user: str, groups: Sequence[str] = ("system:authenticated",)) -> Client:
+        """A client in this process, in the name of a user."""
+        return Client(self.server, user, groups)
+
+    async def start(self, cluster_info: str = "") -> None:
+        """Bring up the control plane and the nodes; cluster_info: a kubeconfig to publish."""
+        self._spawn("etcd", self._store.run())
+        await bootstrap(self.client(*SUPERUSER), address=self.address, cluster_info=cluster_info)
+
+    async def stop(self) -> None:
+        """Stop every part; the store keeps what it has."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._store.close()
+        self._audit.close()
+
+    def _api_server(self, signer: Signer) -> APIServer:
+        server = APIServer(self._store, self.clock, audit=self._audit, connect=self._connect)
+        objects = Lookup(server.storage)
+        tokens = ServiceAccountTokens(signer, objects, self.clock)
+        rbac = RBAC(objects)
+        authorizer = Union(NodeAuthorizer(objects), rbac)
+        server.authenticator = Impersonator(RequestAuthenticator(tokens), authorizer)
+        server.authorizer = authorizer
+        server.endpoints = [Discovery(lambda: self.address), OpenAPI(), Control(self)]
+        server.virtual = Reviews(tokens, authorizer, rbac, objects, self.clock).handlers()
+        return server
+
+    async def _connect(self, info: RequestInfo, request: Request, pod: Object) -> Response:
+        return await streams.connect(info, request, pod, self._kubelets)
+
+    def _spawn(self, name: str, work: Awaitable[None]) -> None:
+        self._tasks.append(asyncio.create_task(_watched(name, work), name=name))
+
+
+async def _watched(name: str, work: Awaitable[None]) -> None:
+    """Await a part's task; a part that fails says so, and the others go on."""
+    try:
+        await work
+    except Exception:
+        log.exception("%s has failed", name)

@@ -1,0 +1,119 @@
+"""The simulation's own knobs, below /kubesim/v1/: power switches of nodes, the clock, images.
+
+Not Kubernetes: a real cluster has none of this, and every answer says so. Only who may do
+everything (`nonResourceURLs: ["*"]`) gets past authorization here.
+
+    GET  /kubesim/v1/clock
+    POST /kubesim/v1/clock/advance        {"seconds": 300}
+    POST /kubesim/v1/nodes/NAME/stop      and /start
+    POST /kubesim/v1/images               {"image": "registry/name:tag"}
+"""
+
+import json
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from kubesim.apiserver import errors
+from kubesim.apiserver.request import Request, Response, UserInfo
+from kubesim.apiserver.responses import json_response
+from kubesim.clock import Clock
+
+PREFIX = ["kubesim", "v1"]
+NOTE = "kubesim's own interface, not part of Kubernetes"
+MAX_SECONDS = 7 * 86400
+
+
+class Machines(Protocol):
+    """What the knobs turn."""
+
+    @property
+    def clock(self) -> Clock:
+        """The simulated time."""
+
+    @property
+    def nodes(self) -> Collection[str]:
+        """The names of the nodes."""
+
+    async def stop_node(self, name: str) -> None:
+        """Cut a node's power."""
+
+    async def start_node(self, name: str) -> None:
+        """Give it back."""
+
+    def add_image(self, reference: str) -> None:
+        """Make an image known to every node."""
+
+
+class Control:
+    """Answers the paths below /kubesim/v1/."""
+
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+
+    async def __call__(self, request: Request, user: UserInfo) -> Response | None:
+        """The answer, or None when the path is another. Raises StatusError 400, 404 and 405."""
+        parts = request.path.strip("/").split("/")
+        if parts[:2] != PREFIX:
+            return None
+        match request.method, parts[2:]:
+            case "GET", ["clock"]:
+                return self._clock()
+            case "POST", ["clock", "advance"]:
+                return await self._advance(_body(request))
+            case "POST", ["nodes", name, "stop" | "start" as action]:
+                return await self._switch(name, action)
+            case "POST", ["images"]:
+                return self._add_image(_body(request))
+        raise errors.no_such_resource(
+            f"{NOTE}: GET clock, POST clock/advance, POST nodes/NAME/stop, "
+            "POST nodes/NAME/start and POST images are all there is"
+        )
+
+    def _clock(self) -> Response:
+        clock = self._machines.clock
+        return _answer(now=clock.now().isoformat(), speed=clock.speed)
+
+    async def _advance(self, body: dict[str, Any]) -> Response:
+        seconds = body.get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise errors.bad_request('the body must be {"seconds": a number}')
+        if not 0 < seconds <= MAX_SECONDS:
+            raise errors.bad_request(f"seconds must be more than 0 and at most {MAX_SECONDS}")
+        await self._machines.clock.advance(seconds)
+        return self._clock()
+
+    async def _switch(self, name: str, action: str) -> Response:
+        machines = self._machines
+        if name not in machines.nodes:
+            known = ", ".join(machines.nodes)
+            raise errors.StatusError(
+                404,
+                f'there is no machine for a node "{name}"; there are {known}',
+                details={"kind": "nodes", "name": name},
+            )
+        await (machines.stop_node(name) if action == "stop" else machines.start_node(name))
+        return _answer(node=name, running=action == "start")
+
+    def _add_image(self, body: dict[str, Any]) -> Response:
+        reference = body.get("image")
+        if not isinstance(reference, str) or not reference:
+            raise errors.bad_request('the body must be {"image": "name:tag"}')
+        try:
+            self._machines.add_image(reference)
+        except ValueError as error:
+            raise errors.bad_request(str(error)) from None
+        return _answer(image=reference)
+
+
+def _answer(**fields: Any) -> Response:
+    return json_response({"note": NOTE, **fields})
+
+
+def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(request.body or b"{}")
+    except ValueError as error:
+        raise errors.bad_request(f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise errors.bad_request("the body must be a JSON object")
+    return body

@@ -1,0 +1,202 @@
+"""One cluster served over HTTPS from a data directory, until it is told to stop.
+
+The directory holds all there is of a cluster, so that the same command continues it:
+
+    cluster.json  what it was made with        pki/        its certificate authority and keys
+    etcd.db       its state                    kubeconfig  how its administrator reaches it
+    audit.log     who asked for what           lock        held while it is served
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubesim import pki
+from kubesim.apiserver.audit import Audit
+from kubesim.bootstrap import SERVICE_IP
+from kubesim.clock import Clock
+from kubesim.cluster import Cluster, NodeSpec, default_nodes
+from kubesim.etcd import Etcd, SqliteBackend
+from kubesim.http import HOST, HTTPServer, PortTakenError, server_tls
+
+FORMAT = 1
+OWN_FILES = ("etcd.db", "pki", "kubeconfig", "audit.log")
+DEFAULT_NAME = "kubesim"
+
+
+class DataError(Exception):
+    """The data directory cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a cluster was made with, and the port it last had; kept in cluster.json."""
+
+    name: str
+    nodes: tuple[NodeSpec, ...]
+    port: int = 0
+    format: int = FORMAT
+
+    @classmethod
+    def load(cls, path: Path) -> "Settings":
+        """Read settings. Raises DataError when the file is not ours."""
+        try:
+            fields = json.loads(path.read_text())
+            if fields["format"] != FORMAT:
+                raise ValueError(f"format {fields['format']}, this version knows {FORMAT}")
+            fields["nodes"] = tuple(NodeSpec(**node) for node in fields["nodes"])
+            return cls(**fields)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, error) from None
+
+    def save(self, path: Path) -> None:
+        """Write the settings."""
+        pki.write_private(path, json.dumps(asdict(self), indent=1).encode())
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a data directory for this process. Raises DataError when another one holds it."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DataError(f"{directory} cannot be used: {error.strerror}") from None
+    with os.fdopen(descriptor, "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = file.read().strip()
+            raise DataError(
+                f"{directory} is being served by process {holder}; stop that one first "
+                f"(kill {holder}), or choose another directory with --data"
+            ) from None
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def settings_of(
+    directory: Path, name: str | None = None, nodes: Sequence[NodeSpec] | None = None
+) -> Settings:
+    """The settings of the cluster in a directory; new ones, with these wishes, if it is empty.
+
+    Raises DataError for somebody else's directory and for wishes that a cluster there contradicts.
+    """
+    path = directory / "cluster.json"
+    if not path.exists():
+        strangers = [entry for entry in OWN_FILES if (directory / entry).exists()]
+        if strangers:
+            raise DataError(
+                f"{directory} is not a data directory of kubesim: it holds {strangers[0]} but no "
+                "cluster.json; choose an empty or a new directory with --data"
+            )
+        name = name or DEFAULT_NAME
+        return Settings(name, tuple(nodes or default_nodes(name)))
+    settings = Settings.load(path)
+    if name not in (None, settings.name):
+        raise DataError(f"{directory} holds cluster {settings.name!r}, not {name!r}")
+    if nodes and tuple(nodes) != settings.nodes:
+        held = ", ".join(node.name for node in settings.nodes)
+        raise DataError(
+            f"{directory} holds a cluster with other nodes ({held}); leave out --nodes and "
+            "--config to continue it, or choose another directory with --data"
+        )
+    return settings
+
+
+async def serve(directory: Path, settings: Settings, port: int, speed: float) -> None:
+    """Serve the cluster of a directory that this process has locked, until SIGTERM or SIGINT.
+
+    port: 0 for the last one, or any if that is taken. Raises DataError and PortTakenError.
+    """
+    stopped = _stop_signal()
+    keys = _keys(directory)
+    clock = Clock(speed)
+    store = _store(directory / "etcd.db", clock)
+    cluster = Cluster(
+        settings.name,
+        settings.nodes,
+        clock,
+        store,
+        signer=keys.tokens,
+        audit=Audit(clock, directory / "audit.log"),
+    )
+    tls = server_tls(keys.path("apiserver.crt"), keys.path("apiserver.key"), keys.path("ca.crt"))
+    https = HTTPServer(cluster.server.handle, tls)
+    _listen(https, port, settings.port)
+    replace(settings, port=https.port).save(directory / "cluster.json")
+    url = f"https://{HOST}:{https.port}"
+    cluster.address = f"{HOST}:{https.port}"
+    try:
+        https.start()
+        await cluster.start(_cluster_info(url, keys.ca_pem))
+        _write_kubeconfig(directory / "kubeconfig", settings.name, url, keys)
+        print(f"kubesim: serving on {url}, kubeconfig {directory / 'kubeconfig'}", flush=True)
+        await stopped.wait()
+    finally:
+        await cluster.stop()
+        await https.stop()
+
+
+def _stop_signal() -> asyncio.Event:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def _keys(directory: Path) -> pki.PKI:
+    try:
+        return pki.PKI(directory / "pki", SERVICE_IP)
+    except ValueError as error:
+        raise _damaged(directory / "pki", error) from None
+
+
+def _store(path: Path, clock: Clock) -> Etcd:
+    try:
+        return Etcd(SqliteBackend(path), clock)
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _listen(https: HTTPServer, port: int, last_port: int) -> None:
+    """Take the port asked for; without a wish the last one, or any when it is taken by now."""
+    if port or not last_port:
+        https.listen(port)
+        return
+    try:
+        https.listen(last_port)
+    except PortTakenError:
+        https.listen(0)
+
+
+def _write_kubeconfig(path: Path, name: str, url: str, keys: pki.PKI) -> None:
+    certificate, key = keys.client_certificate(pki.ADMIN_USER, [pki.ADMIN_GROUP])
+    config = pki.kubeconfig(name, url, keys.ca_pem, certificate, key)
+    pki.write_private(path, yaml.safe_dump(config, sort_keys=False).encode())
+
+
+def _cluster_info(url: str, ca_pem: bytes) -> str:
+    """The kubeconfig without a user that kube-public publishes."""
+    config: dict[str, Any] = pki.kubeconfig("", url, ca_pem, b"", b"")
+    return str(yaml.safe_dump(config | {"users": None, "contexts": None, "current-context": ""}))
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} is damaged ({error}); restore it from a copy, or choose another directory "
+        "with --data to start a new cluster"
+    )
