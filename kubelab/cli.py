@@ -127,7 +127,7 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _lab(_: argparse.Namespace) -> int:
-    from kubelab import workspace  # noqa: PLC0415 - its notebook tools are needed here alone
+    from kubelab import workspace
 
     workspace.open_lab()
     return 0

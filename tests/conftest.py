@@ -17,6 +17,8 @@ import pytest
 
 from kubelab import clusters
 
+pytest_plugins = ["kubelab.grading.plugin"]
+
 NAME_PREFIX = "kubelab-test"
 _numbers = count(1)
 
@@ -43,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[clusters.Cluster]:
     """The session's cluster: one control plane and two workers."""
-    started = clusters.start(nodes=3)
+    started = clusters.start()  # three nodes
     yield started
     started.delete()
 
@@ -51,7 +53,7 @@ def cluster() -> Iterator[clusters.Cluster]:
 @pytest.fixture
 def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of this test's own; what the test leaves in it is deleted with it."""
-    from kubernetes.client import CoreV1Api  # noqa: PLC0415 - only tests with a cluster pay for it
+    from kubernetes.client import CoreV1Api
 
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
     name = cluster.fresh_namespace(f"{words}-{next(_numbers)}")

@@ -67,14 +67,14 @@ class Cluster(ABC):
 
     @cached_property
     def _api_client(self) -> Any:
-        from kubernetes import config  # noqa: PLC0415
+        from kubernetes import config
 
         return config.new_client_from_config(config_file=str(self.kubeconfig))
 
     @cached_property
     def version(self) -> str:
         """The API server's version, e.g. "v1.37.0", without build metadata."""
-        from kubernetes.client import VersionApi  # noqa: PLC0415
+        from kubernetes.client import VersionApi
 
         full: str = VersionApi(self.api_client()).get_code().git_version
         return full.partition("+")[0]
@@ -89,7 +89,7 @@ class Cluster(ABC):
         return sorted(names, key=_natural)
 
     def _core(self) -> Any:
-        from kubernetes.client import CoreV1Api  # noqa: PLC0415
+        from kubernetes.client import CoreV1Api
 
         return CoreV1Api(self.api_client())
 
@@ -178,8 +178,8 @@ class Cluster(ABC):
 
     def answers(self) -> bool:
         """Tell whether the API server answers a request within a few seconds."""
-        from kubernetes.client import ApiException, VersionApi  # noqa: PLC0415
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+        from kubernetes.client import ApiException, VersionApi
+        from urllib3.exceptions import HTTPError
 
         try:
             VersionApi(self.api_client()).get_code(_request_timeout=3)

@@ -10,6 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import yaml
@@ -44,6 +45,7 @@ class Embedded(Cluster):
         elif not cluster.alive():
             say(f"cluster {cluster.name}: its process is gone, starting it again on its data")
             cluster._serve(complete=True)
+        cluster._copy_kubeconfig()
         cluster._wait_until_ready(timeout=START_TIMEOUT)
         return cluster
 
@@ -57,6 +59,7 @@ class Embedded(Cluster):
         write_private(directory.config, yaml.safe_dump(config, sort_keys=False))
         try:
             daemon = self._serve(complete=False)
+            self._copy_kubeconfig()
             self._wait_until_ready(len(config["nodes"]), timeout=START_TIMEOUT)
         except BaseException:
             self._delete()
@@ -66,7 +69,7 @@ class Embedded(Cluster):
     def _serve(self, complete: bool) -> Daemon:
         """Start the daemon and wait until it serves; on failure, say what it printed last."""
         directory = self._directory
-        command = [sys.executable, "-m", "kubesim", "serve", "--data", str(directory.path)]
+        command = [sys.executable, "-m", "kubesim", "serve", "--data", str(self._data)]
         command += ["--name", self.name, "--config", str(directory.config)]
         daemon = spawn(command, directory.log)
         try:
@@ -91,14 +94,22 @@ class Embedded(Cluster):
                 f"Read the whole log: {log}",
             )
 
+    @property
+    def _data(self) -> Path:
+        return self._directory.path / "data"
+
+    def _copy_kubeconfig(self) -> None:
+        """Take the kubeconfig from the daemon, whose port can be another after it was restarted."""
+        write_private(self.kubeconfig, (self._data / "kubeconfig").read_text())
+
     def _daemon(self) -> Daemon | None:
         record = self._directory.load()
         return Daemon(**record.details) if record else None
 
     def alive(self) -> bool:
-        """Tell whether the daemon runs and its kubeconfig is there."""
+        """Tell whether the daemon runs."""
         daemon = self._daemon()
-        return daemon is not None and daemon.alive() and self.kubeconfig.exists()
+        return daemon is not None and daemon.alive()
 
     def _delete(self) -> None:
         """End the daemon and remove its data."""

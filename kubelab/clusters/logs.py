@@ -4,7 +4,7 @@ import re
 
 _TELLING = re.compile(
     r"error|fail|fatal|refus|denied|not found|no such|no space|timed out|unable|cannot|unsupported"
-    r"|already in use|already allocated|cgroup",
+    r"|already in use|already allocated|not healthy|not running|cgroup",
     re.IGNORECASE,
 )
 # Stack traces of Go programs, and klog's per-request chatter.
