@@ -55,7 +55,7 @@ def pods(core: Any, namespace: str, selector: str = "") -> str:
 
 def deployment(apps: Any, name: str, namespace: str) -> str:
     """Describe a Deployment by its replica counts and by its Pods."""
-    from kubernetes.client import CoreV1Api  # noqa: PLC0415 - two seconds that --help need not pay
+    from kubernetes.client import CoreV1Api
 
     found = apps.read_namespaced_deployment(name, namespace)
     status = found.status

@@ -180,7 +180,7 @@ def _stable(value: Any) -> Any:
 
 def to_wire(obj: Any) -> dict[str, Any]:
     """Turn an object of the official client into a dict with the API's own field names."""
-    from kubernetes.client import ApiClient  # noqa: PLC0415 - two seconds only when needed
+    from kubernetes.client import ApiClient
 
     wire = ApiClient().sanitize_for_serialization(obj)
     return dict(wire)
