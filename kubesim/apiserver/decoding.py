@@ -17,7 +17,7 @@ import yaml
 
 from kubesim.api import quantities
 from kubesim.api.schema import Type
-from kubesim.apiserver import errors
+from kubesim.apiserver import errors, protobuf
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -211,7 +211,9 @@ def parse_body(body: bytes, content_type: str) -> Any:
         return _parse_json(body)
     if media_type == YAML or media_type.endswith("+yaml"):
         return _parse_yaml(body)
-    raise errors.unsupported_media_type(content_type, (JSON, YAML))
+    if media_type == protobuf.MEDIA_TYPE:
+        return protobuf.decode(body)
+    raise errors.unsupported_media_type(content_type, (JSON, YAML, protobuf.MEDIA_TYPE))
 
 
 def _parse_json(body: bytes) -> Any:
