@@ -75,23 +75,20 @@ def _definition(name: str) -> Type:
 def _compile(schema: dict[str, Any], name: str = "") -> Type:
     if "$ref" in schema:
         return _placed(_definition(schema["$ref"].removeprefix(PREFIX)), schema)
-    kind = schema.get("type", "any")
-    scalar = SCALARS.get((kind, schema.get("format", "")))
-    if scalar:
-        return Type(scalar, name=name)
+    kind, form = schema.get("type", "any"), schema.get("format", "")
+    if (kind, form) in SCALARS:
+        return Type(SCALARS[kind, form], name=name)
     if kind == "array":
         return _placed(Type("array", item=_compile(schema["items"])), schema)
-    if kind == "object" and "properties" in schema:
-        return _placed(_object(schema, name), schema)
-    if kind == "object" and "additionalProperties" in schema:
+    if kind != "object":
+        return Type(kind, format=form)
+    if "additionalProperties" in schema:
         return _placed(Type("map", item=_compile(schema["additionalProperties"])), schema)
-    if kind == "object":
-        return Type("object", name=name)
-    return Type(kind, format=schema.get("format", ""))
+    return _placed(_object(schema, name), schema)
 
 
 def _object(schema: dict[str, Any], name: str) -> Type:
-    fields = {key: _compile(value) for key, value in schema["properties"].items()}
+    fields = {key: _compile(value) for key, value in schema.get("properties", {}).items()}
     required = tuple(schema.get("required", ()))
     zeros = tuple((key, ZEROS[fields[key].kind]) for key in required if fields[key].kind in ZEROS)
     return Type("object", name=name, fields=fields, required=required, zeros=zeros)

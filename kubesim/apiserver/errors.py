@@ -37,7 +37,8 @@ class StatusError(Exception):
         super().__init__(message)
         self.code = code
         self.reason = NAMES.get(code, "") if reason is None else reason
-        self.details = {key: value for key, value in (details or {}).items() if value}
+        self.list_metadata: dict[str, Any] = {}
+        self.details = details and {key: value for key, value in details.items() if value}
 
     @classmethod
     def from_status(cls, status: dict[str, Any]) -> "StatusError":
@@ -60,13 +61,13 @@ class StatusError(Exception):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.list_metadata,
             "status": "Failure",
             "message": self.message,
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             status["details"] = self.details
         return status | {"code": self.code}
 
@@ -97,7 +98,7 @@ def not_found(resource: str, name: str) -> StatusError:
 def no_such_resource(hint: str = "") -> StatusError:
     """404: no such resource, with a hint of what to do instead."""
     message = "the server could not find the requested resource"
-    return StatusError(404, f"{message}: {hint}" if hint else message)
+    return StatusError(404, f"{message}: {hint}" if hint else message, details={})
 
 
 def already_exists(resource: str, name: str) -> StatusError:
@@ -171,7 +172,7 @@ def method_not_supported(resource: str = "", action: str = "") -> StatusError:
     message = "the server does not allow this method on the requested resource"
     if action:
         message = f'{action} is not supported on resources of kind "{resource}"'
-    return StatusError(405, message, details=_about(resource, "") if resource else None)
+    return StatusError(405, message, details=_about(resource, ""))
 
 
 def unsupported_media_type(content_type: str, supported: Sequence[str]) -> StatusError:

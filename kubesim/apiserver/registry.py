@@ -1,4 +1,4 @@
-"""What the API server does with objects: create, read, update, delete, each as one transaction.
+"""What the API server does with objects: create, update and delete, each as one transaction.
 
 The order of things in a write is that of k8s.io/apiserver/pkg/registry/generic/registry/store.go:
 prepare, admit, validate, then store; an update starts again when somebody else was faster.
@@ -12,12 +12,24 @@ from datetime import datetime
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
+from kubesim.apiserver.admission import Admission
+from kubesim.apiserver.deletion import DeleteOptions, check_preconditions, deleting
 from kubesim.apiserver.request import UserInfo
 from kubesim.apiserver.storage import Object, Storage, Stored
+from kubesim.apiserver.strategy import Strategy, begin_deletion, keep, strategy_for
 from kubesim.clock import Clock
 
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 GENERATED_LENGTH = 63 - 5
+EVENT_SECONDS = 3600.0
+SERVER_OWNED = (
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+Transform = Callable[[Object], Object]
 
 
 @dataclass
@@ -33,16 +45,6 @@ class Context:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass
-class DeleteOptions:
-    """The metav1.DeleteOptions of a request."""
-
-    grace_period: int | None = None
-    propagation: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
 def timestamp(moment: datetime) -> str:
     """Return a moment as metav1.Time spells it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -51,9 +53,18 @@ def timestamp(moment: datetime) -> str:
 class Registry:
     """Reads and writes of every resource."""
 
-    def __init__(self, storage: Storage, clock: Clock) -> None:
+    def __init__(self, storage: Storage, clock: Clock, admission: Admission) -> None:
         self.storage = storage
         self.clock = clock
+        self.admission = admission
+        self._strategies: dict[str, Strategy] = {}
+
+    def strategy(self, resource: Resource) -> Strategy:
+        """Return a resource's strategy."""
+        known = self._strategies.get(resource.full_name)
+        if not known:
+            known = self._strategies[resource.full_name] = strategy_for(resource)
+        return known
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """Return an object. Raises 404."""
@@ -66,40 +77,126 @@ class Registry:
         """Store a new object. Raises 409 when the name is taken, 422 when it is invalid."""
         resource = context.resource
         metadata = obj["metadata"]
-        if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = generate_name(metadata["generateName"])
-        for fixed in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"):
-            metadata.pop(fixed, None)
-        metadata["uid"] = str(uuid.uuid4())
-        metadata["creationTimestamp"] = timestamp(self.clock.now())
-        stored = self.storage.create(resource, obj)
-        if not stored:
+        self._fill_metadata(metadata)
+        self.admission.create(context, obj)
+        self.strategy(resource).prepare_create(obj)
+        if self.storage.get(resource, context.namespace, metadata["name"]):
             raise errors.already_exists(resource.full_name, metadata["name"])
+        if context.dry_run:
+            return self._unstored(resource, obj)
+        stored = self.storage.create(resource, obj, self._lease(resource))
+        assert stored, "nothing else ran since the name was found free"
         return stored
 
-    def update(self, context: Context, name: str, transform: Callable[[Object], Object]) -> Stored:
-        """Replace an object by what `transform` makes of it, again when another was faster."""
+    def update(
+        self, context: Context, name: str, transform: Transform, *, create: bool = False
+    ) -> Stored:
+        """Replace an object by what `transform` makes of the current one.
+
+        With `create`, a missing object is made from nothing. Raises 404, 409 and 422.
+        """
         resource = context.resource
-        while True:
-            current = self.get(resource, context.namespace, name)
-            new = transform(current.object)
-            version = new["metadata"].get("resourceVersion")
-            if version and version != str(current.revision):
-                raise errors.conflict(resource.full_name, name, errors.MODIFIED)
-            for kept in ("uid", "creationTimestamp", "deletionTimestamp"):
-                if kept in current.object["metadata"]:
-                    new["metadata"][kept] = current.object["metadata"][kept]
-            stored = self.storage.update(current, new)
-            if stored:
-                return stored
+        current = self.storage.get(resource, context.namespace, name)
+        if not current:
+            if not create:
+                raise errors.not_found(resource.full_name, name)
+            return self.create(context, transform({}))
+        new = transform(current.object)
+        self._check_version(context, current, new)
+        for owned in SERVER_OWNED:
+            keep(new["metadata"], current.object["metadata"], owned)
+        new = self._prepare_update(context, new, current.object)
+        return self._store_update(context, current, new)
 
     def delete(self, context: Context, name: str, options: DeleteOptions) -> tuple[Stored, bool]:
         """Delete an object, or begin to; return it and whether it is gone."""
-        while True:
-            current = self.get(context.resource, context.namespace, name)
-            deleted = self.storage.delete(current)
-            if deleted:
-                return deleted, True
+        resource = context.resource
+        self.admission.delete(context, name)
+        current = self.get(resource, context.namespace, name)
+        check_preconditions(resource, current.object, options)
+        if resource.plural == "namespaces" and current.object["spec"].get("finalizers"):
+            return self._terminate(context, current), False
+        now = self.clock.now()
+        waiting = deleting(self.strategy(resource), current.object, options, now)
+        if waiting is current.object:
+            return current, False
+        if waiting:
+            return self._replace(context, current, waiting), False
+        return self._remove(context, current), True
+
+    def _fill_metadata(self, metadata: Object) -> None:
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = generate_name(metadata["generateName"])
+        for absent in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"):
+            metadata.pop(absent, None)
+        metadata["uid"] = str(uuid.uuid4())
+        metadata["creationTimestamp"] = timestamp(self.clock.now())
+
+    def _check_version(self, context: Context, current: Stored, new: Object) -> None:
+        resource, metadata = context.resource, new["metadata"]
+        version = metadata.get("resourceVersion")
+        name = current.object["metadata"]["name"]
+        if version and version != "0" and version != str(current.revision):
+            raise errors.conflict(resource.full_name, name, errors.MODIFIED)
+        uid = current.object["metadata"]["uid"]
+        if metadata.get("uid", uid) != uid:
+            why = f"Precondition failed: UID in precondition: {metadata['uid']}, "
+            raise errors.conflict(resource.full_name, name, f"{why}UID in object meta: {uid}")
+
+    def _prepare_update(self, context: Context, new: Object, old: Object) -> Object:
+        strategy = self.strategy(context.resource)
+        if context.subresource == "status":
+            return strategy.prepare_status_update(new, old)
+        if context.subresource in ("", "scale"):
+            strategy.prepare_update(new, old)
+        return new
+
+    def _store_update(self, context: Context, current: Stored, new: Object) -> Stored:
+        strategy = self.strategy(context.resource)
+        if new["metadata"].get("deletionTimestamp") and strategy.may_go(new):
+            return self._remove(context, current)
+        if _same(new, current.object):
+            return current
+        return self._replace(context, current, new)
+
+    def _terminate(self, context: Context, current: Stored) -> Stored:
+        """Begin the deletion of a namespace; its controller does the rest."""
+        if current.object["metadata"].get("deletionTimestamp"):
+            return current
+        metadata = dict(current.object["metadata"])
+        begin_deletion(metadata, self.clock.now(), 0)
+        del metadata["deletionGracePeriodSeconds"]
+        status = current.object["status"] | {"phase": "Terminating"}
+        changed = current.object | {"metadata": metadata, "status": status}
+        return self._replace(context, current, changed)
+
+    def _replace(self, context: Context, current: Stored, new: Object) -> Stored:
+        if context.dry_run:
+            return self._unstored(context.resource, new)
+        stored = self.storage.update(current, new)
+        assert stored, "nothing else ran since the current object was read"
+        return stored
+
+    def _remove(self, context: Context, current: Stored) -> Stored:
+        if context.dry_run:
+            return current
+        deleted = self.storage.delete(current)
+        assert deleted, "nothing else ran since the current object was read"
+        return deleted
+
+    def _unstored(self, resource: Resource, obj: Object) -> Stored:
+        """Return what a dry run would have stored."""
+        return Stored(obj, 0, resource)
+
+    def _lease(self, resource: Resource) -> int:
+        """Events are forgotten after an hour."""
+        return self.storage.store.grant(EVENT_SECONDS) if resource.plural == "events" else 0
+
+
+def _same(new: Object, old: Object) -> bool:
+    """Whether an update changes nothing; then nothing is written and no revision passes."""
+    metadata = new["metadata"] | {"resourceVersion": old["metadata"]["resourceVersion"]}
+    return new | {"metadata": metadata} == old
 
 
 def generate_name(base: str) -> str:

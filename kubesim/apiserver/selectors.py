@@ -104,7 +104,7 @@ class FieldTerm:
     equal: bool
 
 
-def parse_fields(selector: str, kind: str, supported: tuple[str, ...]) -> list[FieldTerm]:
+def parse_fields(selector: str, supported: tuple[str, ...]) -> list[FieldTerm]:
     """Parse a field selector such as "status.phase!=Running,metadata.name=x". Raises 400."""
     terms = []
     for text in filter(None, selector.split(",")):
@@ -113,14 +113,15 @@ def parse_fields(selector: str, kind: str, supported: tuple[str, ...]) -> list[F
             raise errors.bad_request(f"invalid selector: '{selector}'; can't understand '{text}'")
         path, operator, value = match.groups()
         if path not in ("metadata.name", "metadata.namespace", *supported):
-            raise errors.bad_request(
-                f'"{path}" is not a known field selector: only '
-                f'"metadata.name", "metadata.namespace"'
-                if not supported
-                else f"field label not supported: {path}"
-            )
+            raise errors.bad_request(_unknown_field(path, supported))
         terms.append(FieldTerm(path, value, operator != "!="))
     return terms
+
+
+def _unknown_field(path: str, supported: tuple[str, ...]) -> str:
+    if supported:
+        return f"field label not supported: {path}"
+    return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def field_value(obj: Mapping[str, Any], path: str) -> str:

@@ -12,15 +12,21 @@ from typing import Any, Protocol
 from kubesim.api import resources
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
-from kubesim.apiserver.handlers import Call, Handlers
-from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.admission import Admission
+from kubesim.apiserver.call import Call
+from kubesim.apiserver.defaulting import apply_defaults
+from kubesim.apiserver.reads import Reads
+from kubesim.apiserver.registry import Context, Registry
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse
 from kubesim.apiserver.storage import Object, Storage, dump
+from kubesim.apiserver.writes import Writes
 from kubesim.clock import Clock
 from kubesim.etcd import Etcd
 
 log = logging.getLogger(__name__)
 ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
+APISERVER = UserInfo("system:apiserver", groups=("system:masters",))
+SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 UNSIMULATED = (
     "kubesim does not simulate it; a real cluster, for example the course's kind engine, has it"
 )
@@ -57,10 +63,11 @@ class APIServer:
 
     `endpoints` answer the paths that are no resources, asked in order until one does. `virtual`
     answers creations of what is not stored, by "plural[.group]" or "plural/subresource".
-    `connect` answers a Pod's log, exec and attach. Left out, a part lets everything pass.
+    `connect` answers a Pod's log, exec and attach. `disable_admission` names plugins to leave
+    out, as --disable-admission-plugins does. A part that is not given lets everything pass.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the one place where all parts meet
         self,
         store: Etcd,
         clock: Clock,
@@ -71,17 +78,40 @@ class APIServer:
         endpoints: Sequence[Endpoint] = (),
         virtual: Mapping[str, VirtualHandler] | None = None,
         connect: Connect | None = None,
+        disable_admission: Sequence[str] = (),
     ) -> None:
         self.clock = clock
         self.storage = Storage(store)
-        self.registry = Registry(self.storage, clock)
+        admission = Admission(self.storage, frozenset(disable_admission))
+        self.registry = Registry(self.storage, clock, admission)
         self.authenticator = authenticator
         self.authorizer = authorizer
         self.audit = audit
         self.endpoints = list(endpoints)
         self.virtual = dict(virtual or {})
         self.connect = connect
-        self._handlers = Handlers(self.registry)
+        reads = Reads(self.registry)
+        writes = Writes(self.registry, reads)
+        self._verbs: dict[str, Callable[[Call], Response]] = {
+            "get": reads.get,
+            "list": reads.list_objects,
+            "watch": reads.watch,
+            "create": writes.create,
+            "update": writes.update,
+            "patch": writes.patch,
+            "delete": writes.delete,
+            "deletecollection": writes.delete_collection,
+        }
+        self._create_system_namespaces()
+
+    def _create_system_namespaces(self) -> None:
+        """Make sure that the namespaces exist which the cluster itself lives in."""
+        resource = resources.named("namespaces")
+        for name in SYSTEM_NAMESPACES:
+            if not self.storage.get(resource, "", name):
+                obj: Object = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}
+                apply_defaults(resource, obj)
+                self.registry.create(Context(resource, APISERVER, manager="kubesim"), obj)
 
     async def handle(self, request: Request) -> Response:
         """Answer a request; an error becomes its Status, nothing is ever raised."""
@@ -125,7 +155,7 @@ class APIServer:
             return await self._answer_virtual(call, self.virtual[special])
         if info.subresource in CONNECTED:
             return await self._answer_connect(call)
-        return await self._handlers.answer(call)
+        return self._verbs[info.verb](call)
 
     async def _answer_endpoint(self, request: Request, user: UserInfo) -> Response:
         for endpoint in self.endpoints:
@@ -135,9 +165,8 @@ class APIServer:
         return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
 
     async def _answer_virtual(self, call: Call, handler: VirtualHandler) -> Response:
-        obj = self._handlers.decode(call)
-        answer = await handler(call.info, call.user, obj)
-        return json_response(201, answer)
+        answer = await handler(call.info, call.user, call.body_object())
+        return call.answer_object(201, answer)
 
     async def _answer_connect(self, call: Call) -> Response:
         pod = self.registry.get(call.resource, call.info.namespace, call.info.name)
