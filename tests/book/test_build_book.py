@@ -1,4 +1,4 @@
-"""The build's promises, on books of one page: a failed cell fails it, twice; stale outputs never stay."""
+"""The build on books of one page: a failed cell fails it, twice; stale outputs never stay."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`tools/setup.sh` names what a machine lacks, and the command that mends it, before it changes anything."""
+"""`tools/setup.sh` names what a machine lacks and the command that mends it, changing nothing."""
 
 import os
 import shutil
