@@ -107,21 +107,17 @@ class Cluster(ABC):
             )
 
     def stop_node(self, name: str) -> None:
-        """Make a node fall silent, as if its power were cut. The control plane notices later."""
+        """Make a node fall silent, as if its power were cut. The control plane notices later.
+
+        Raises ClusterError that names the nodes there are, where `name` is none of them.
+        """
         self.require("stop-node")
-        self._check_node(name)
         self._stop_node(name)
 
     def start_node(self, name: str) -> None:
-        """Bring a stopped node back."""
+        """Bring a stopped node back. Raises ClusterError as `stop_node` does."""
         self.require("stop-node")
-        self._check_node(name)
         self._start_node(name)
-
-    def _check_node(self, name: str) -> None:
-        if name not in self.nodes():
-            nodes = ", ".join(self.nodes())
-            raise ClusterError(f"{self.name} has no node {name}.", f"Its nodes are {nodes}.")
 
     def load_image(self, image: str) -> None:
         """Put a container image on every node, so that Pods start without pulling it."""
@@ -193,8 +189,9 @@ class Cluster(ABC):
             self._wait_for_parts(node_count, timeout)
         except waiting.WaitTimeout as error:
             raise ClusterError(
-                f"The cluster {self.name} runs but is not ready: {error}",
-                f"`kubelab down --name {self.name}` removes it; `kubelab doctor` looks for causes.",
+                f"The cluster {self.name} does not become ready: {error}",
+                f"See {self._directory.log} and `kubelab doctor`; to make it anew, "
+                f"`kubelab down --name {self.name}` if it is still there, then `kubelab up`.",
             ) from None
 
     def _wait_for_parts(self, node_count: int, timeout: float) -> None:

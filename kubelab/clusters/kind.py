@@ -153,10 +153,19 @@ class Kind(Cluster):
         self._remove(tools)
 
     def _stop_node(self, name: str) -> None:
-        self._container(Tools.find(), "stop", name)
+        self._switch(name, "stop")
 
     def _start_node(self, name: str) -> None:
-        self._container(Tools.find(), "start", name)
+        self._switch(name, "start")
+
+    def _switch(self, name: str, action: str) -> None:
+        tools = Tools.find()
+        names = [node.name for node in nodes_of(tools.engine, self.name)]
+        if name not in names:
+            raise ClusterError(
+                f"The cluster {self.name} has no node {name}.", f"Its nodes: {', '.join(names)}."
+            )
+        self._container(tools, action, name)
 
     def _load_image(self, image: str) -> None:
         tools = Tools.find()

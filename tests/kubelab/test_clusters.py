@@ -80,47 +80,28 @@ def test_a_fresh_namespace_is_empty_again(cluster, core, namespace):
 
 
 def test_a_stopped_node_falls_silent_and_comes_back(cluster, core):
+    """Also when somebody attaches meanwhile: a node that was stopped on purpose stays stopped."""
     worker = cluster.nodes()[-1]
 
-    def ready() -> str:
+    def is_ready(expected: str) -> bool:
+        cluster.wait(2)
         conditions = core.read_node(worker).status.conditions
-        return next(c.status for c in conditions if c.type == "Ready")
+        return expected == next(c.status for c in conditions if c.type == "Ready")
 
-    cluster.stop_node(worker)
-    try:
-        for _ in range(6):  # the node lifecycle controller waits 40 s for a heartbeat
-            cluster.wait(10)
-        waiting.until(lambda: ready() == "Unknown", what=f"{worker} to be Unknown", timeout=120)
-    finally:
-        cluster.start_node(worker)
-    waiting.until(lambda: ready() == "True", what=f"{worker} to be Ready", timeout=120)
-
-
-def test_starting_attaches_without_waking_a_node_that_was_stopped_on_purpose(cluster, core):
-    worker = cluster.nodes()[-1]
     cluster.stop_node(worker)
     try:
         clusters.start()
-        for _ in range(6):
-            cluster.wait(10)
-        waiting.until(
-            lambda: "Unknown" in {c.status for c in core.read_node(worker).status.conditions},
-            what=f"{worker} to stay silent",
-            timeout=120,
-        )
+        # The node lifecycle controller gives a node 40 s (1.20) or 50 s (1.32) to send a heartbeat.
+        waiting.until(lambda: is_ready("Unknown"), what=f"{worker} to be Unknown", timeout=120)
     finally:
         cluster.start_node(worker)
-    waiting.until(
-        lambda: "True" in {c.status for c in core.read_node(worker).status.conditions},
-        what=f"{worker} to be back",
-        timeout=120,
-    )
+    waiting.until(lambda: is_ready("True"), what=f"{worker} to be Ready", timeout=120)
 
 
 def test_a_node_that_does_not_exist_cannot_be_stopped(cluster):
-    with pytest.raises(ClusterError, match="has no node nobody") as refused:
+    with pytest.raises(ClusterError, match="nobody") as refused:
         cluster.stop_node("nobody")
-    assert cluster.nodes()[0] in refused.value.next_step
+    assert cluster.nodes()[0] in str(refused.value)
 
 
 def test_a_deployment_runs(cluster, namespace):

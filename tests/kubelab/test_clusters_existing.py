@@ -73,7 +73,7 @@ def test_a_context_that_does_not_exist_is_named(users):
 
 
 def test_a_cluster_that_does_not_answer_is_not_remembered(users):
-    with pytest.raises(ClusterError, match="does not answer at https://127.0.0.1:1"):
+    with pytest.raises(ClusterError, match=r"does not answer at https://127\.0\.0\.1:1"):
         clusters.start(context="gone")
     assert clusters.known() == []
 
