@@ -12,7 +12,15 @@ from kubesim.client import Client
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.deployment import DeploymentController
+from kubesim.controllers.endpoints import EndpointsController
+from kubesim.controllers.garbagecollector import GarbageCollector
+from kubesim.controllers.namespace import NamespaceController
+from kubesim.controllers.nodelifecycle import NodeLifecycleController
+from kubesim.controllers.podgc import PodGCController
 from kubesim.controllers.replicaset import ReplicaSetController
+from kubesim.controllers.rootcapublisher import RootCACertPublisher
+from kubesim.controllers.serviceaccount import ServiceAccountController
+from kubesim.controllers.tainteviction import TaintEvictionController
 from kubesim.events import EventRecorder
 from kubesim.informer import InformerFactory
 from kubesim.leaderelection import LeaderElector
@@ -29,7 +37,14 @@ SERVICE_ACCOUNT_GROUPS = (
 )
 CONTROLLERS: tuple[type[Controller], ...] = (
     DeploymentController,
+    EndpointsController,
+    GarbageCollector,
+    NamespaceController,
+    NodeLifecycleController,
+    PodGCController,
     ReplicaSetController,
+    ServiceAccountController,
+    TaintEvictionController,
 )
 
 
@@ -40,10 +55,12 @@ class ControllerManager:
         connect: gives the client of a user and its groups.
         clock: the clock by which controllers wait.
         host: the node on which the manager runs; part of its identity.
+        root_ca: the cluster's CA certificate, PEM, for every namespace's kube-root-ca.crt.
 
     """
 
-    def __init__(self, connect: Connect, clock: Clock, host: str) -> None:
+    def __init__(self, connect: Connect, clock: Clock, host: str, root_ca: str) -> None:
+        self._root_ca = root_ca
         self._connect = connect
         self._clock = clock
         self._client = connect(USER, GROUPS)
@@ -60,15 +77,19 @@ class ControllerManager:
     async def run_controllers(self) -> None:
         """Run all controllers until cancelled."""
         informers = InformerFactory(self._client, self._clock)
-        controllers = [
-            controller(self._client_of(controller), informers, self._clock)
-            for controller in CONTROLLERS
-        ]
+        controllers = self._make_controllers(informers)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(informers.run())
             await informers.wait_synced()
             for controller in controllers:
                 tasks.create_task(controller.run(), name=controller.name)
+
+    def _make_controllers(self, informers: InformerFactory) -> list[Controller]:
+        publisher = RootCACertPublisher(
+            self._client_of(RootCACertPublisher), informers, self._clock, self._root_ca
+        )
+        others = [each(self._client_of(each), informers, self._clock) for each in CONTROLLERS]
+        return [publisher, *others]
 
     def _client_of(self, controller: type[Controller]) -> Client:
         account = f"system:serviceaccount:kube-system:{controller.name}"

@@ -15,6 +15,7 @@ from kubesim.objects import (
 )
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+BY_NODE = ("node", lambda pod: (_node(pod),))
 _PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 

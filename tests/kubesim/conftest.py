@@ -21,6 +21,9 @@ from kubesim.informer import Informer
 from kubesim.objects import is_being_deleted, micro_timestamp, timestamp
 from kubesim.scheduler import server as scheduler_server
 
+HOST = "control-plane"
+ROOT_CA = "-----BEGIN CERTIFICATE-----\n"
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
@@ -205,7 +208,6 @@ def make_world():
     async def make(*, nodes=0, controllers=True, scheduler=True, ready=True):
         world = World()
         world.node = node
-        await world.create_namespaces("default", "kube-system", "kube-node-lease")
         parts = []
         now = timestamp(world.clock.now())
         for number in range(1, nodes + 1):
@@ -214,9 +216,9 @@ def make_world():
             world.kubelets[name] = FakeKubelet(world, name, ready=ready)
             parts.append(world.kubelets[name].run())
         if controllers:
-            parts.append(ControllerManager(world.connect, world.clock, "control-plane").run())
+            parts.append(ControllerManager(world.connect, world.clock, HOST, ROOT_CA).run())
         if scheduler:
-            parts.append(scheduler_server.run(world.connect, world.clock, "control-plane"))
+            parts.append(scheduler_server.run(world.connect, world.clock, HOST))
         async with running(*parts):
             await world.settle()
             yield world

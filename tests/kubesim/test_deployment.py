@@ -11,10 +11,6 @@ def deployment(name="web", replicas=3, image="nginx:1.26", **spec):
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": labels},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
-            },
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {"containers": [{"name": "web", "image": image}]},

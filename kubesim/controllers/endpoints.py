@@ -1,0 +1,211 @@
+"""The Endpoints controller: which Pods stand behind a Service, ready and not ready.
+
+Kubernetes' `pkg/controller/endpoint/endpoints_controller.go`. Services without a selector are left
+to whoever writes their Endpoints.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kubesim.apiserver.errors import StatusError
+from kubesim.controllers.controller import Controller
+from kubesim.informer import Change, InformerFactory
+from kubesim.labels import has_all
+from kubesim.objects import (
+    Object,
+    is_being_deleted,
+    key,
+    labels_of,
+    pod_is_finished,
+    pod_is_ready,
+    split_key,
+    uid,
+)
+
+MANAGED_BY = "endpoints.kubernetes.io/managed-by"
+HEADLESS = "service.kubernetes.io/headless"
+Port = tuple[tuple[str, Any], ...]
+
+
+class EndpointsController(Controller):
+    """Keeps each Service's Endpoints in step with its Pods."""
+
+    name = "endpoint-controller"
+
+    def watch(self, informers: InformerFactory) -> None:
+        """Services fill the queue, and so do changes of the Pods that they select."""
+        services, pods = informers.informer("services"), informers.informer("pods")
+        endpoints = informers.informer("endpoints")
+        self.services, self.pods = services.cache, pods.cache
+        self.endpoints = endpoints.cache
+        services.add_handler(self.enqueue)
+        pods.add_handler(self._pod_changed)
+        endpoints.add_handler(self._endpoints_changed)
+
+    async def sync(self, key: str) -> None:
+        """Write the Endpoints that the Service's Pods give, if they differ from what is there."""
+        namespace, name = split_key(key)
+        service = self.services.get(name, namespace)
+        if service is None:
+            await self._delete(namespace, name)
+        elif service["spec"].get("selector") and service["spec"].get("type") != "ExternalName":
+            await self._write(service, self.endpoints.get(name, namespace))
+
+    async def _delete(self, namespace: str, name: str) -> None:
+        if self.endpoints.get(name, namespace) is None:
+            return
+        try:
+            await self.client.delete("endpoints", name, namespace)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+    async def _write(self, service: Object, current: Object | None) -> None:
+        wanted = _endpoints(service, subsets(service, self._pods_of(service)))
+        if current is None:
+            await self._create(service, wanted)
+        elif _content(wanted) != _content(current):
+            meta = current["metadata"] | {"labels": wanted["metadata"]["labels"]}
+            await self.client.update("endpoints", wanted | {"metadata": meta})
+
+    async def _create(self, service: Object, wanted: Object) -> None:
+        try:
+            await self.client.create("endpoints", wanted)
+        except StatusError as error:
+            if error.code == 403:  # the namespace is terminating
+                return
+            message = f"Failed to create endpoint for service {key(service)}: {error}"
+            self.recorder.event(service, "Warning", "FailedToCreateEndpoint", message)
+            raise
+
+    def _pods_of(self, service: Object) -> list[Object]:
+        return [
+            pod
+            for pod in self.pods.list(service["metadata"]["namespace"])
+            if has_all(service["spec"]["selector"], labels_of(pod))
+        ]
+
+    def _pod_changed(self, change: Change) -> None:
+        if change.old is not None and change.new is not None and not _matters(change):
+            return
+        for pod in filter(None, (change.old, change.new)):
+            for service in self.services.list(pod["metadata"]["namespace"]):
+                selector = service["spec"].get("selector")
+                if selector and has_all(selector, labels_of(pod)):
+                    self.queue.add(key(service))
+
+    def _endpoints_changed(self, change: Change) -> None:
+        """Endpoints that somebody deleted are made again."""
+        if change.new is None:
+            self.enqueue(change)
+
+
+def subsets(service: Object, pods: Iterable[Object]) -> list[Object]:
+    """The subsets of a Service's Endpoints: addresses with the same ports stand together."""
+    publish_all = bool(service["spec"].get("publishNotReadyAddresses"))
+    groups: dict[tuple[Port, ...], Object] = {}
+    for pod in pods:
+        ports = _ports(service, pod)
+        if not _belongs(pod, include_terminating=publish_all) or ports is None:
+            continue
+        ready = publish_all or pod_is_ready(pod)
+        subset = groups.setdefault(ports, {"addresses": [], "notReadyAddresses": []})
+        subset["addresses" if ready else "notReadyAddresses"].append(_address(service, pod))
+    return [_subset(ports, groups[ports]) for ports in sorted(groups, key=repr)]
+
+
+def _subset(ports: tuple[Port, ...], addresses: Object) -> Object:
+    ordered = {
+        name: sorted(listed, key=lambda address: str(address["ip"]))
+        for name, listed in addresses.items()
+        if listed
+    }
+    return ordered | ({"ports": [dict(port) for port in ports]} if ports else {})
+
+
+def _belongs(pod: Object, *, include_terminating: bool) -> bool:
+    if pod_is_finished(pod) or not (pod.get("status") or {}).get("podIP"):
+        return False
+    return include_terminating or not is_being_deleted(pod)
+
+
+def _ports(service: Object, pod: Object) -> tuple[Port, ...] | None:
+    """The Pod's ports for a Service's ports; None when it has none of them.
+
+    A headless Service needs no ports: then the addresses alone are the answer.
+    """
+    wanted = service["spec"].get("ports") or []
+    if not wanted:
+        return () if service["spec"].get("clusterIP") == "None" else None
+    found = tuple(sorted(_found_ports(wanted, pod), key=repr))
+    return found or None
+
+
+def _found_ports(wanted: list[Object], pod: Object) -> Iterator[Port]:
+    for port in wanted:
+        number = _target_port(port, pod)
+        if number is not None:
+            named = {name: port[name] for name in ("name", "appProtocol") if port.get(name)}
+            yield tuple((named | {"port": number, "protocol": _protocol(port)}).items())
+
+
+def _target_port(port: Object, pod: Object) -> int | None:
+    target = port.get("targetPort") or port["port"]
+    if isinstance(target, int):
+        return target
+    listed = (each for box in pod["spec"]["containers"] for each in box.get("ports") or ())
+    return next(
+        (
+            each["containerPort"]
+            for each in listed
+            if each.get("name") == target and _protocol(each) == _protocol(port)
+        ),
+        None,
+    )
+
+
+def _protocol(port: Object) -> str:
+    return str(port.get("protocol", "TCP"))
+
+
+def _address(service: Object, pod: Object) -> Object:
+    meta, spec = pod["metadata"], pod["spec"]
+    target = {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"], "uid": uid(pod)}
+    address = {"ip": pod["status"]["podIP"], "nodeName": spec.get("nodeName"), "targetRef": target}
+    if spec.get("hostname") and spec.get("subdomain") == service["metadata"]["name"]:
+        address["hostname"] = spec["hostname"]
+    return address
+
+
+def _endpoints(service: Object, listed: list[Object]) -> Object:
+    meta = service["metadata"]
+    labels = labels_of(service) | {MANAGED_BY: EndpointsController.name}
+    if service["spec"].get("clusterIP") == "None":
+        labels[HEADLESS] = ""
+    return {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"], "labels": labels},
+        **({"subsets": listed} if listed else {}),
+    }
+
+
+def _content(endpoints: Object) -> tuple[Any, Any]:
+    return endpoints.get("subsets") or [], labels_of(endpoints)
+
+
+def _matters(change: Change) -> bool:
+    """Whether a Pod changed in anything that Endpoints show."""
+    assert change.old is not None
+    return _shown(change.old) != _shown(change.object)
+
+
+def _shown(pod: Object) -> tuple[Any, ...]:
+    return (
+        labels_of(pod),
+        (pod.get("status") or {}).get("podIP"),
+        pod_is_ready(pod),
+        pod_is_finished(pod),
+        is_being_deleted(pod),
+        pod["spec"].get("nodeName"),
+    )

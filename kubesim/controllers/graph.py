@@ -1,0 +1,111 @@
+"""The garbage collector's picture of who owns what (`garbagecollector/graph_builder.go`)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kubesim.api.resources import RESOURCES, Resource
+from kubesim.objects import Object, is_being_deleted, uid
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+
+# Events belong to nobody and are many.
+COLLECTED = tuple(
+    each for each in RESOURCES if "delete" in each.verbs and each.full_name != "events"
+)
+_BY_KIND = {(each.group, each.kind): each for each in COLLECTED}
+
+
+def resource_of(reference: Object) -> Resource | None:
+    """The resource that an owner reference points to; None for kinds that are not served."""
+    group = reference["apiVersion"].rpartition("/")[0]
+    return _BY_KIND.get((group, reference["kind"]))
+
+
+def owners_of(obj: Object) -> list[Object]:
+    """An object's owner references."""
+    return obj["metadata"].get("ownerReferences") or []
+
+
+def awaits(obj: Object, finalizer: str) -> bool:
+    """Whether an object is being deleted and a finalizer of that name holds it back."""
+    return is_being_deleted(obj) and finalizer in (obj["metadata"].get("finalizers") or ())
+
+
+@dataclass
+class Node:
+    """An object as the graph knows it; `resource` is None for an owner of an unserved kind.
+
+    A node is virtual while it is only known from a reference to it: the object may never have
+    existed, or the reference may have its name or namespace wrong.
+    """
+
+    uid: str
+    resource: Resource | None
+    name: str
+    namespace: str
+    owners: list[Object] = field(default_factory=list)
+    dependents: set[str] = field(default_factory=set)
+    awaits_dependents: bool = False
+    is_virtual: bool = False
+
+    def is_blocked_by(self, dependent: "Node") -> bool:
+        """Whether a dependent's reference says that this owner must not go before it."""
+        return any(
+            owner["uid"] == self.uid and owner.get("blockOwnerDeletion")
+            for owner in dependent.owners
+        )
+
+
+class Graph:
+    """Nodes by UID, linked both ways."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+
+    def put(self, resource: Resource, obj: Object) -> Node:
+        """Take over the present state of an object."""
+        meta = obj["metadata"]
+        node = self.nodes.get(uid(obj))
+        if node is None:
+            node = self.nodes[uid(obj)] = Node(uid(obj), resource, "", "")
+        node.resource, node.name = resource, meta["name"]
+        node.namespace, node.is_virtual = meta.get("namespace", ""), False
+        node.awaits_dependents = awaits(obj, FOREGROUND)
+        self._link(node, owners_of(obj))
+        return node
+
+    def remove(self, gone: str) -> Node | None:
+        """Forget an object; its dependents keep their reference to it."""
+        node = self.nodes.pop(gone, None)
+        if node is not None:
+            self._unlink(node, node.owners)
+        return node
+
+    def dependents(self, node: Node) -> list[Node]:
+        """The nodes that have `node` as an owner."""
+        return [self.nodes[each] for each in sorted(node.dependents) if each in self.nodes]
+
+    def owners(self, node: Node) -> list[Node]:
+        """The owners of a node."""
+        return [self.nodes[each["uid"]] for each in node.owners if each["uid"] in self.nodes]
+
+    def _link(self, node: Node, owners: list[Object]) -> None:
+        self._unlink(node, (each for each in node.owners if each not in owners))
+        node.owners = owners
+        for reference in owners:
+            self._owner(reference, node).dependents.add(node.uid)
+
+    def _unlink(self, node: Node, owners: Iterable[Object]) -> None:
+        for reference in owners:
+            if reference["uid"] in self.nodes:
+                self.nodes[reference["uid"]].dependents.discard(node.uid)
+
+    def _owner(self, reference: Object, dependent: Node) -> Node:
+        owner = self.nodes.get(reference["uid"])
+        if owner is None:
+            resource = resource_of(reference)
+            namespace = dependent.namespace if resource and resource.namespaced else ""
+            owner = Node(reference["uid"], resource, reference["name"], namespace, is_virtual=True)
+            self.nodes[owner.uid] = owner
+        return owner
