@@ -1,0 +1,257 @@
+"""Sandboxes and containers, the objects of a container runtime (CRI)."""
+
+import asyncio
+import hashlib
+import posixpath
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kubesim.clock import Clock
+from kubesim.network import Network, NetworkNamespace
+from kubesim.runtime.commands import find_program
+from kubesim.runtime.filesystem import FileSystem, Node
+from kubesim.runtime.images import Image
+from kubesim.runtime.logs import ContainerLog
+from kubesim.runtime.process import Process, ProcessTable, Program, World
+from kubesim.runtime.signals import LINUX
+from kubesim.runtime.streams import Null, OpenFile, Pipe, Sink
+from kubesim.runtime.terminal import Terminal
+
+
+class StartError(Exception):
+    """The container's or exec's command can't be started; the message is runc's."""
+
+
+@dataclass(frozen=True)
+class MountPoint:
+    """A tree to mount."""
+
+    path: str
+    node: Node
+    read_only: bool = False
+
+
+@dataclass
+class ContainerConfig:
+    """What a container is to be."""
+
+    name: str
+    image: Image
+    command: list[str]
+    arguments: list[str]
+    environment: Mapping[str, str]
+    mounts: list[MountPoint] = field(default_factory=list)
+    directory: str = ""
+    stdin: bool = False
+    terminal: bool = False
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line: the Pod's command replaces the image's, arguments alone its last part."""
+        if self.command:
+            return self.command + self.arguments
+        return [*self.image.entrypoint, *(self.arguments or self.image.command)]
+
+
+class Sandbox:
+    """What the containers of a Pod share: network, hostname, perhaps processes."""
+
+    def __init__(
+        self, clock: Clock, network: NetworkNamespace, hostname: str, share_processes: bool = False
+    ) -> None:
+        self.clock = clock
+        self.network = network
+        self.hostname = hostname
+        self.processes = ProcessTable() if share_processes else None
+
+
+class Container:
+    """One run of a container: created, started, ended, never started again."""
+
+    def __init__(self, sandbox: Sandbox, config: ContainerConfig, identity: str) -> None:
+        clock = sandbox.clock
+        self.config = config
+        self.id = hashlib.sha256(identity.encode()).hexdigest()
+        self.log = ContainerLog(clock.now)
+        self.created_at = clock.now()
+        self.started_at: datetime | None = None
+        self.finished_at: datetime | None = None
+        self.exit_code: int | None = None
+        self.ended = asyncio.Event()
+        files = FileSystem(config.image.build(clock.now).root, clock.now)
+        self.world = World(
+            files,
+            clock,
+            sandbox.network,
+            config.image.programs,
+            sandbox.processes or ProcessTable(),
+        )
+        self.environment = {
+            **config.image.environment,
+            "HOSTNAME": sandbox.hostname,
+            "HOME": "/root",
+            **config.environment,
+        }
+        self._process: Process | None = None
+        for mount in sorted(config.mounts, key=lambda each: each.path):
+            files.mount(mount.path, mount.node, mount.read_only)
+        self._directory = posixpath.normpath("/" + config.directory)
+        files.make_directories(self._directory)
+
+    @property
+    def files(self) -> FileSystem:
+        """What the container sees below /."""
+        return self.world.files
+
+    @property
+    def running(self) -> bool:
+        """Whether process 1 runs."""
+        return self.started_at is not None and self.finished_at is None
+
+    def start(self) -> None:
+        """Start process 1; StartError if there is no such program."""
+        argv = self.config.argv
+        program = self._find(argv)
+        self._process = Process(
+            self.world, program, argv, self.environment, self._standard_files(), self._directory
+        )
+        self.started_at = self.world.clock.now()
+        self._process.at_exit.append(self._ended)
+
+    def _find(self, argv: list[str]) -> Program:
+        if not argv:
+            raise StartError("no command specified")
+        found = find_program(self.world, self._directory, argv[0], self.environment)
+        if found.program is not None:
+            return found.program
+        if found.status == 126:
+            raise StartError(f'exec: "{argv[0]}": permission denied: unknown')
+        if "/" in argv[0]:
+            raise StartError(
+                f'exec: "{argv[0]}": stat {argv[0]}: no such file or directory: unknown'
+            )
+        raise StartError(f'exec: "{argv[0]}": executable file not found in $PATH: unknown')
+
+    def _standard_files(self) -> dict[int, OpenFile]:
+        output = Sink(lambda data: self.log.write("stdout", data))
+        errors = Sink(lambda data: self.log.write("stderr", data))
+        stdin: OpenFile = Pipe().reader if self.config.stdin else Null()
+        if self.config.terminal:
+            terminal = Terminal(lambda: None)
+            terminal.write = output.write  # type: ignore[method-assign] - nobody is attached
+            return {0: terminal, 1: terminal, 2: terminal}
+        return {0: stdin, 1: output, 2: errors}
+
+    def _ended(self) -> None:
+        assert self._process is not None
+        self.exit_code = self._process.status
+        self.finished_at = self.world.clock.now()
+        self.log.close()
+        self.ended.set()
+
+    def fail(self, exit_code: int) -> None:
+        """Mark a container that could not be started as ended."""
+        self.exit_code = exit_code
+        self.finished_at = self.world.clock.now()
+        self.log.close()
+        self.ended.set()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to process 1."""
+        if self._process:
+            self._process.signal(number)
+
+    def kill(self) -> None:
+        """Kill all processes at once."""
+        self.signal(LINUX["KILL"])
+
+    def execute(
+        self, command: list[str], stdin: bool = False, terminal: bool = False
+    ) -> "Execution":
+        """Run a command in the container; StartError if there is no such program."""
+        return Execution(self, self._find(command), command, stdin, terminal)
+
+
+class Execution:
+    """A command that was started in a running container, with its streams."""
+
+    def __init__(
+        self,
+        container: Container,
+        program: Program,
+        command: list[str],
+        stdin: bool,
+        terminal: bool,
+    ) -> None:
+        self._output, self._errors, self._input = Pipe(), Pipe(), Pipe()
+        self._terminal: Terminal | None = None
+        files: dict[int, OpenFile]
+        if terminal:
+            self._terminal = Terminal(self._interrupt)
+            self._output = self._terminal.output
+            self._errors.writer.close()
+            files = dict.fromkeys(range(3), self._terminal)
+        else:
+            source: OpenFile = self._input.reader if stdin else Null()
+            files = {0: source, 1: self._output.writer, 2: self._errors.writer}
+        environment = container.environment | ({"TERM": "xterm"} if terminal else {})
+        self._process = Process(
+            container.world,
+            program,
+            command,
+            environment,
+            files,
+            container._directory,
+        )
+
+    @property
+    def stdout(self) -> AsyncIterator[bytes]:
+        """What the command writes to standard output."""
+        return _chunks(self._output)
+
+    @property
+    def stderr(self) -> AsyncIterator[bytes]:
+        """What the command writes to standard error."""
+        return _chunks(self._errors)
+
+    async def write_stdin(self, data: bytes) -> None:
+        """Send input."""
+        if self._terminal:
+            await self._terminal.feed(data)
+        else:
+            await self._input.put(data)
+
+    async def close_stdin(self) -> None:
+        """End the input."""
+        if self._terminal:
+            self._terminal.hang_up()
+        self._input.writer.close()
+
+    async def wait(self) -> int:
+        """Wait for the end and return the exit code."""
+        return await self._process.wait()
+
+    def kill(self) -> None:
+        """End the command."""
+        self._process.signal(LINUX["KILL"])
+
+    def _interrupt(self) -> None:
+        """Send INT to what runs on the terminal."""
+        for process in list(self._process.table.by_pid.values()):
+            if self._terminal in process.descriptors.values():
+                process.signal(LINUX["INT"])
+
+
+async def _chunks(pipe: Pipe) -> AsyncIterator[bytes]:
+    while chunk := await pipe.reader.read():
+        yield chunk
+
+
+def make_sandbox(
+    clock: Clock, network: Network, node: str, hostname: str, host_network: bool, share: bool
+) -> Sandbox:
+    """Make the sandbox of a Pod on a node."""
+    if host_network:
+        return Sandbox(clock, network.nodes[node].namespace, node, share)
+    return Sandbox(clock, network.add_pod(node, hostname), hostname, share)

@@ -1,0 +1,1 @@
+"""A small POSIX shell, in the manner of busybox ash."""

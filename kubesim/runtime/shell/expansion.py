@@ -1,0 +1,245 @@
+"""What becomes of a word: parameters, substitutions, field splitting, globbing."""
+
+import fnmatch
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from kubesim.runtime.process import capture
+from kubesim.runtime.shell.arithmetic import ExpressionError, evaluate
+from kubesim.runtime.shell.parser import parse
+from kubesim.runtime.shell.syntax import (
+    Arithmetic,
+    CommandSubstitution,
+    Literal,
+    Parameter,
+    Part,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from kubesim.runtime.process import Process
+    from kubesim.runtime.shell.interpreter import Shell
+
+Fragment = tuple[str, bool]  # text, and whether it is quoted
+WILDCARD = re.compile(r"[*?\[]")
+
+
+class ExpansionError(Exception):
+    """The word has no value; a non-interactive shell ends with status 2."""
+
+
+async def fields(shell: "Shell", word: Word) -> list[str]:
+    """Expand `word` into any number of fields, as for the words of a command."""
+    if len(word) == 1 and isinstance(word[0], Literal) and not WILDCARD.search(word[0].text):
+        text = word[0].text
+        return [text if word[0].quoted else _tilde(shell, text)]
+    splitter = _Splitter(shell.variables.get("IFS", " \t\n"))
+    for index, part in enumerate(word):
+        await _add(shell, part, splitter, first=index == 0)
+    return [path for field in splitter.finish() for path in _glob(shell.process, field)]
+
+
+async def _add(shell: "Shell", part: Part, splitter: "_Splitter", first: bool) -> None:
+    if isinstance(part, Literal):
+        text = _tilde(shell, part.text) if first and not part.quoted else part.text
+        splitter.append(text, part.quoted)
+    elif isinstance(part, Parameter) and part.name in "@*" and not part.operator:
+        splitter.arguments(shell.arguments, part)
+    elif part.quoted:
+        splitter.append(await value_of(shell, part), quoted=True)
+    elif isinstance(part, Parameter) and part.operator in (":-", "-", ":+", "+"):
+        for piece in await _alternative(shell, part):
+            await _add(shell, piece, splitter, first=False)
+    else:
+        splitter.split(await value_of(shell, part))
+
+
+async def _alternative(shell: "Shell", part: Parameter) -> Word:
+    """Return what `${name-word}` or `${name+word}` stands for, still to be split."""
+    value = shell.parameter(part.name)
+    present = value is not None and (value != "" or not part.operator.startswith(":"))
+    if part.operator.endswith("+"):
+        return part.word if present else ()
+    return (Parameter(part.name),) if present else part.word
+
+
+async def text_of(shell: "Shell", word: Word) -> str:
+    """Expand `word` into one string, without splitting and globbing, as in an assignment."""
+    texts = []
+    for index, part in enumerate(word):
+        text = await value_of(shell, part)
+        unquoted = index == 0 and isinstance(part, Literal) and not part.quoted
+        texts.append(_tilde(shell, text) if unquoted else text)
+    return "".join(texts)
+
+
+async def pattern_of(shell: "Shell", word: Word) -> str:
+    """Expand `word` into an fnmatch pattern in which quoted characters stand for themselves."""
+    texts = []
+    for part in word:
+        text = await value_of(shell, part)
+        texts.append(_escape(text) if part.quoted else text)
+    return "".join(texts)
+
+
+async def value_of(shell: "Shell", part: Part) -> str:
+    """Return the text that `part` stands for."""
+    if isinstance(part, Literal):
+        return part.text
+    if isinstance(part, CommandSubstitution):
+        return await _substitute(shell, part.source)
+    if isinstance(part, Arithmetic):
+        try:
+            return str(evaluate(await text_of(shell, part.expression), shell.variables))
+        except ExpressionError as fault:
+            raise ExpansionError(str(fault)) from fault
+    return await _parameter(shell, part)
+
+
+async def _substitute(shell: "Shell", source: str) -> str:
+    program = parse(source)
+
+    async def subshell(process: "Process") -> int:
+        return await shell.fork(process).run(program)
+
+    output, shell.status = await capture(shell.process, subshell)
+    shell.substituted = True
+    return output.decode(errors="surrogateescape").replace("\0", "").rstrip("\n")
+
+
+async def _parameter(shell: "Shell", part: Parameter) -> str:
+    value = shell.parameter(part.name)
+    operator = part.operator
+    if operator == "len":
+        return str(len(shell.arguments) if part.name in "@*" else len(value or ""))
+    if operator in ("#", "##", "%", "%%"):
+        return _trim(value or "", operator, await pattern_of(shell, part.word))
+    missing = value is None or (value == "" and operator.startswith(":"))
+    if operator.endswith("+"):
+        return "" if missing else await text_of(shell, part.word)
+    if not missing:
+        return value or ""
+    return await _missing(shell, part)
+
+
+async def _missing(shell: "Shell", part: Parameter) -> str:
+    operator = part.operator
+    if operator == "":
+        if "u" in shell.options and part.name not in "@*":
+            raise ExpansionError(f"{part.name}: parameter not set")
+        return ""
+    word = await text_of(shell, part.word)
+    if operator.endswith("?"):
+        default = "parameter not set" + (" or null" if operator == ":?" else "")
+        raise ExpansionError(f"{part.name}: {word or default}")
+    if operator.endswith("="):
+        shell.assign(part.name, word)
+    return word
+
+
+def _trim(value: str, operator: str, pattern: str) -> str:
+    """Return `value` without the shortest or longest prefix (#, ##) or suffix (%, %%)."""
+    regex = re.compile(fnmatch.translate(pattern))
+    cuts = range(len(value) + 1)
+    prefix = operator[0] == "#"
+    longest = len(operator) == 2
+    for cut in reversed(cuts) if longest == prefix else cuts:
+        if regex.match(value[:cut] if prefix else value[cut:]):
+            return value[cut:] if prefix else value[:cut]
+    return value
+
+
+class _Splitter:
+    """Collects fragments into fields."""
+
+    def __init__(self, separators: str) -> None:
+        self._separators = separators
+        self._fields: list[list[Fragment]] = []
+        self._open = False
+
+    def append(self, text: str, quoted: bool) -> None:
+        if not self._open:
+            self._fields.append([])
+            self._open = True
+        self._fields[-1].append((text, quoted))
+
+    def close(self) -> None:
+        self._open = False
+
+    def split(self, text: str) -> None:
+        """Add an unquoted expansion: separators in it end fields."""
+        blanks = "".join(char for char in self._separators if char in " \t\n")
+        others = "".join(char for char in self._separators if char not in " \t\n")
+        if not self._separators:
+            pieces = [text]
+        elif others:
+            space = f"[{re.escape(blanks)}]*" if blanks else ""
+            pieces = re.split(f"{space}[{re.escape(others)}]{space}|[{re.escape(blanks)}]+", text)
+        else:
+            pieces = re.split(f"[{re.escape(blanks)}]+", text)
+        for index, piece in enumerate(pieces):
+            if index:
+                self.close()
+            if piece:
+                self.append(piece, quoted=False)
+
+    def arguments(self, arguments: list[str], part: Parameter) -> None:
+        """Add `$@` or `$*`."""
+        if part.quoted and part.name == "*":
+            self.append(self._separators[:1].join(arguments), quoted=True)
+            return
+        for index, argument in enumerate(arguments):
+            if index:
+                self.close()
+            if part.quoted:
+                self.append(argument, quoted=True)
+            else:
+                self.split(argument)
+
+    def finish(self) -> list[list[Fragment]]:
+        return self._fields
+
+
+def _tilde(shell: "Shell", text: str) -> str:
+    if text == "~" or text.startswith("~/"):
+        return shell.variables.get("HOME", "/") + text[1:]
+    return text
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", text)
+
+
+def _glob(process: "Process", field: list[Fragment]) -> list[str]:
+    text = "".join(text for text, _ in field)
+    if not any(not quoted and WILDCARD.search(text) for text, quoted in field):
+        return [text]
+    pattern = "".join(_escape(text) if quoted else text for text, quoted in field)
+    return sorted(_matches(process, pattern)) or [text]
+
+
+def _matches(process: "Process", pattern: str) -> list[str]:
+    found = ["/"] if pattern.startswith("/") else [""]
+    for part in filter(None, pattern.split("/")):
+        found = [
+            posixpath.join(parent, name)
+            for parent in found
+            for name in _names(process, parent, part)
+        ]
+    return found
+
+
+def _names(process: "Process", parent: str, pattern: str) -> list[str]:
+    path = process.path(parent or ".")
+    if not WILDCARD.search(pattern):
+        return [pattern] if process.files.exists(posixpath.join(path, pattern)) else []
+    if not process.files.is_directory(path):
+        return []
+    names = process.files.listdir(path)
+    hidden = pattern.startswith(".")
+    return [
+        name
+        for name in names
+        if fnmatch.fnmatchcase(name, pattern) and (hidden or not name.startswith("."))
+    ]
