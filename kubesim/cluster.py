@@ -27,12 +27,15 @@ from kubesim.bootstrap import bootstrap
 from kubesim.client import Client
 from kubesim.clock import Clock
 from kubesim.control import Control
+from kubesim.controllers.manager import ControllerManager
 from kubesim.etcd import Etcd
 from kubesim.kubelet.server import KubeletServer
+from kubesim.scheduler import server as scheduler
 
 log = logging.getLogger(__name__)
 
 DEFAULT_NODES = 3
+NODE_IP = "172.18.0.{}"  # as in the Docker network that kind makes; .1 is its gateway
 SUPERUSER = ("system:apiserver", ("system:masters", "system:authenticated"))
 
 
@@ -80,7 +83,12 @@ class Cluster:
     async def start(self, cluster_info: str = "") -> None:
         """Bring up the control plane and the nodes; cluster_info: a kubeconfig to publish."""
         self._spawn("etcd", self._store.run())
-        await bootstrap(self.client(*SUPERUSER), address=self.address, cluster_info=cluster_info)
+        superuser = self.client(*SUPERUSER)
+        await bootstrap(superuser, address=NODE_IP.format(2), cluster_info=cluster_info)
+        host = next(iter(self.nodes))
+        manager = ControllerManager(self.client, self.clock, host)
+        self._spawn("kube-controller-manager", manager.run())
+        self._spawn("kube-scheduler", scheduler.run(self.client, self.clock, host))
 
     async def stop(self) -> None:
         """Stop every part; the store keeps what it has."""

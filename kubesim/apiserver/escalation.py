@@ -5,39 +5,39 @@ those of the role that it names, or `bind`:
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
 """
 
-from dataclasses import replace
-
+from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
-from kubesim.apiserver.authorization import (
-    GROUP,
-    RBAC,
-    Rule,
-    describe_rule,
-    uncovered,
-)
+from kubesim.apiserver.authorization import GROUP, RBAC, Rule, describe_rule, uncovered
 from kubesim.apiserver.request import RequestInfo, UserInfo
 from kubesim.apiserver.storage import Object
 
 ROLES = ("roles", "clusterroles")
-BINDINGS = ("rolebindings", "clusterrolebindings")
 
 
-async def check(rbac: RBAC, user: UserInfo, info: RequestInfo, obj: Object) -> None:
+def check_escalation(
+    rbac: RBAC, user: UserInfo, resource: Resource, obj: Object, old: Object | None
+) -> None:
     """Refuse a role or binding that grants what its author lacks. Raises StatusError 403."""
-    if info.group != GROUP or info.resource not in (*ROLES, *BINDINGS):
+    if resource.group != GROUP or (old and _grants(old) == _grants(obj)):
         return
-    name, namespace = obj["metadata"].get("name", ""), info.namespace
-    if info.resource in ROLES:
-        asked = replace(info, verb="escalate", name=name)
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace", "")
+    if resource.plural in ROLES:
+        verb, kind, name = "escalate", resource.plural, metadata["name"]
         granted: list[Rule] = obj.get("rules") or []
     else:
         reference = obj["roleRef"]
-        resource = "clusterroles" if reference["kind"] == "ClusterRole" else "roles"
-        asked = replace(info, verb="bind", resource=resource, name=reference["name"])
+        kind = "clusterroles" if reference["kind"] == "ClusterRole" else "roles"
+        verb, name = "bind", reference["name"]
         granted = rbac.role_rules(reference, namespace)
     missing = uncovered(rbac.rules(user, namespace), granted)
-    if missing and not (await rbac.authorize(user, asked))[0]:
-        raise errors.forbidden(info.full_resource, name, _sentence(user, missing))
+    asked = RequestInfo(verb, "", GROUP, resource=kind, namespace=namespace, name=name)
+    if missing and not rbac.allowed(user, asked)[0]:
+        raise errors.forbidden(resource.full_name, metadata["name"], _sentence(user, missing))
+
+
+def _grants(obj: Object) -> tuple[object, ...]:
+    return tuple(obj.get(field) for field in ("rules", "aggregationRule", "roleRef", "subjects"))
 
 
 def _sentence(user: UserInfo, missing: list[Rule]) -> str:
