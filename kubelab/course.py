@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CELL = re.compile(r"^```\{code-cell\}.*?\n(?P<body>.*?)^```\s*$", re.DOTALL | re.MULTILINE)
-_OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?::[\w-]+:.*\n)+)", re.DOTALL | re.MULTILINE)
+_OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?::[\w-]+:[^\n]*\n)+)", re.DOTALL | re.MULTILINE)
 _QUESTION = re.compile(r"\A\s*%%exercise +(?P<name>\S+)[^\n]*\n(?P<blank>.*)\Z", re.DOTALL)
 SUFFIXES = {"yaml": ".yaml", "py": ".py"}
 

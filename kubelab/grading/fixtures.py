@@ -33,7 +33,7 @@ def exercise(request: pytest.FixtureRequest) -> Exercise:
 
 @pytest.fixture(scope="module")
 def answer_file(request: pytest.FixtureRequest) -> Path:
-    """The learner's file: NotAttempted if it is missing or the lab's blank, AnswerError if invalid."""
+    """The learner's file; NotAttempted if it is missing or blank, AnswerError if not valid."""
     grader = request.path
     parts = course.of(grader)
     name = course.exercise_name(grader)
