@@ -61,6 +61,7 @@ def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iter
     CoreV1Api(cluster.api_client()).delete_namespace(name)
 
 
+@pytest.hookimpl(trylast=True)  # after the session's fixtures were torn down, also on Ctrl-C
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the session if a test left a process or a container of ours behind."""
     if left := [*_processes_left(), *_containers_left()]:

@@ -70,14 +70,13 @@ def create(name: str, config: Path | Mapping[str, Any], engine: str | None = Non
     Raises ClusterError if there is one of that name, CapabilityMissing on the existing engine.
     """
     directory = ClusterDirectory(name)
-    if directory.load():
+    if (record := directory.load()) and record.complete:
         raise ClusterError(
             f"There is a cluster {name} already.",
             f"Take another name, or delete it first: `kubelab down --name {name}`.",
         )
     chosen = engine or choose(None, ClusterDirectory(default_name())).engine
-    if reason := _engine(chosen).missing.get("create-cluster"):
-        raise CapabilityMissing(f"The {chosen} engine cannot create-cluster: {reason}.")
+    _engine(chosen).require("create-cluster")
     return start(chosen, name, config=config)
 
 

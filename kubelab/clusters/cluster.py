@@ -16,6 +16,8 @@ from kubelab.clusters.config import Config
 from kubelab.clusters.errors import CapabilityMissing, ClusterError
 from kubelab.clusters.state import ClusterDirectory
 
+CAPABILITIES = ("stop-node", "load-image", "advance-time", "create-cluster")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -23,9 +25,6 @@ class Plan:
 
     config: Config | None = None
     context: str | None = None
-
-
-CAPABILITIES = ("stop-node", "load-image", "advance-time", "create-cluster")
 
 
 class Cluster(ABC):
@@ -93,17 +92,19 @@ class Cluster(ABC):
 
         return CoreV1Api(self.api_client())
 
-    def can(self, capability: str) -> bool:
+    @classmethod
+    def can(cls, capability: str) -> bool:
         """Tell whether the engine has the capability, one of CAPABILITIES."""
         if capability not in CAPABILITIES:
             raise ValueError(f"{capability!r} is not one of {', '.join(CAPABILITIES)}")
-        return capability not in self.missing
+        return capability not in cls.missing
 
-    def require(self, capability: str) -> None:
+    @classmethod
+    def require(cls, capability: str) -> None:
         """Raise CapabilityMissing, with the reason, where the engine lacks the capability."""
-        if not self.can(capability):
+        if not cls.can(capability):
             raise CapabilityMissing(
-                f"The {self.engine} engine cannot {capability}: {self.missing[capability]}."
+                f"The {cls.engine} engine cannot {capability}: {cls.missing[capability]}."
             )
 
     def stop_node(self, name: str) -> None:
@@ -157,11 +158,20 @@ class Cluster(ABC):
         core = self._core()
         self._delete_namespace(name)
         core.create_namespace({"metadata": {"name": name}})
-        waiting.until(
-            lambda: core.read_namespaced_service_account("default", name),
-            what=f"the default ServiceAccount of namespace {name}",
-        )
+        self._wait_for_service_account(name)
         return name
+
+    def _wait_for_service_account(self, namespace: str, timeout: float = 60) -> None:
+        """Wait until Pods can be created: their default ServiceAccount is made a moment later.
+
+        Before 1.24 they also need its token Secret, which yet another controller makes.
+        """
+
+        def usable() -> bool:
+            account = self._core().read_namespaced_service_account("default", namespace)
+            return bool(account.secrets) or self.version_at_least(1, 24)
+
+        waiting.until(usable, timeout=timeout, what=f"the ServiceAccount {namespace}/default")
 
     def _delete_namespace(self, name: str) -> None:
         core = self._core()
@@ -203,11 +213,7 @@ class Cluster(ABC):
                 what=f"{node_count} ready nodes of {self.name}",
                 last_seen=lambda: f"ready: {', '.join(self._ready_nodes()) or 'none'}",
             )
-        waiting.until(
-            lambda: self._core().read_namespaced_service_account("default", "default"),
-            timeout=timeout,
-            what="the ServiceAccount default/default",
-        )
+        self._wait_for_service_account("default", timeout)
 
     def _ready_nodes(self) -> list[str]:
         return [n.metadata.name for n in self._core().list_node().items if _is_ready(n)]

@@ -29,7 +29,7 @@ def for_nodes(name: str, nodes: int = DEFAULT_NODES) -> Config:
 
 def load(name: str, source: Path | Mapping[str, Any]) -> Config:
     """Return the configuration from a file or a dictionary, checked, under the name `name`."""
-    config = _read(source) if isinstance(source, Path) else source
+    config = read_yaml(source) if isinstance(source, Path) else source
     if not isinstance(config, Mapping) or config.get("kind") != "Cluster":
         raise ClusterError(
             f"{_origin(source)} is not a kind Cluster configuration.",
@@ -43,12 +43,13 @@ def load(name: str, source: Path | Mapping[str, Any]) -> Config:
     return {**config, "name": name, "nodes": config.get("nodes") or [{"role": "control-plane"}]}
 
 
-def _read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file says. Raises ClusterError that names the file."""
     try:
         return yaml.safe_load(path.read_text())
     except OSError as error:
         raise ClusterError(
-            f"Cannot read the cluster configuration {path}: {error.strerror}.",
+            f"Cannot read {path}: {error.strerror}.",
             "Give the path of a file that exists.",
         ) from None
     except yaml.YAMLError as error:

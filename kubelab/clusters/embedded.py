@@ -24,7 +24,7 @@ from kubelab.clusters.processes import Daemon, spawn
 from kubelab.clusters.progress import say
 from kubelab.clusters.state import ClusterDirectory, Record, write_private
 
-START_TIMEOUT = 30
+START_TIMEOUT = 60
 CONTROL_TIMEOUT = 60
 READY_LINE = "kubesim: serving on"
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import yaml
 
 from kubelab.clusters.cluster import CAPABILITIES, Cluster, Plan
+from kubelab.clusters.config import read_yaml
 from kubelab.clusters.errors import ClusterError
 from kubelab.clusters.state import ClusterDirectory, Record, write_private
 
@@ -73,7 +74,7 @@ def flatten(paths: list[Path], context_name: str) -> dict[str, Any]:
     As `kubectl config view --minify --flatten`: of several files, the first that has an entry
     of a name wins.
     """
-    files = [(path.parent, yaml.safe_load(path.read_text()) or {}) for path in paths]
+    files = [(path.parent, read_yaml(path) or {}) for path in paths]
     contexts = [entry["name"] for _, file in files for entry in file.get("contexts") or []]
     if context_name not in contexts:
         problem = f"no context {context_name!r}" if context_name else "no context was named"
@@ -109,6 +110,16 @@ def _inline(value: dict[str, Any], folder: Path) -> dict[str, Any]:
     inlined = dict(value)
     for key in _INLINED:
         if key in inlined:
-            content = (folder / inlined.pop(key)).read_bytes()
+            content = _content(folder / inlined.pop(key))
             inlined[f"{key}-data"] = base64.b64encode(content).decode()
     return inlined
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ClusterError(
+            f"Your kubeconfig refers to {path}, which cannot be read: {error.strerror}.",
+            "Repair the kubeconfig, or bring the file back.",
+        ) from None

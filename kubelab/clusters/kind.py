@@ -56,6 +56,8 @@ class Kind(Cluster):
             cluster._remove(tools)
             nodes = []
         if not nodes:
+            if record and record.complete:
+                say(f"cluster {cluster.name}: its containers are gone, creating it again")
             cluster._create(Tools.find(node_image()), plan)
         else:
             cluster._check_ours(tools, record, nodes)

@@ -95,7 +95,9 @@ def run_logged(
 
 
 def _private(log: Path) -> BinaryIO:
-    """Open a new file that only this user may read."""
+    """Open a new file that only this user may read; the one before is kept as `.previous`."""
+    with contextlib.suppress(FileNotFoundError):
+        log.replace(log.with_suffix(".previous"))
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     return os.fdopen(descriptor, "wb")
 

@@ -255,7 +255,7 @@ def test_names_that_no_node_can_bear(own_home, refused, name):
         ("a: [", "is not YAML"),
         ("kind: Pod\napiVersion: v1\n", "is not a kind Cluster configuration"),
         ("kind: Cluster\napiVersion: kind.x-k8s.io/v2\n", "has apiVersion 'kind.x-k8s.io/v2'"),
-        (None, "Cannot read the cluster configuration"),
+        (None, "Cannot read "),
     ],
 )
 def test_configurations_that_are_none(own_home, refused, tmp_path, text, problem):

@@ -100,6 +100,24 @@ def test_flatten_takes_files_in_and_lets_the_first_entry_win(tmp_path):
     assert flat["current-context"] == "x"
 
 
+def test_a_file_that_the_kubeconfig_refers_to_and_that_is_gone_is_named(tmp_path):
+    path = tmp_path / "config"
+    config = {
+        "clusters": [{"name": "c", "cluster": {"certificate-authority": "gone.crt"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(ClusterError, match=r"refers to .*gone\.crt, which cannot be read"):
+        flatten([path], "x")
+
+
+def test_a_kubeconfig_that_is_not_yaml_is_named(tmp_path):
+    path = tmp_path / "config"
+    path.write_text("contexts: [")
+    with pytest.raises(ClusterError, match="config is not YAML"):
+        flatten([path], "x")
+
+
 def test_a_context_that_refers_to_nothing_says_so(tmp_path):
     path = tmp_path / "config"
     path.write_text(
