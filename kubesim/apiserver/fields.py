@@ -31,8 +31,8 @@ def not_found(path: str, value: Any) -> Cause:
 
 
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> Cause:
-    """A value is not one of the known ones, which are told in order."""
-    known = ", ".join(json.dumps(choice) for choice in sorted(supported))
+    """A value is not one of the known ones, which are told in the given order."""
+    known = ", ".join(json.dumps(choice) for choice in supported)
     message = f"Unsupported value: {_show(value)}"
     return _cause("FieldValueNotSupported", path, message, f"supported values: {known}")
 

@@ -17,6 +17,7 @@ from kubesim.apiserver.deletion import DeleteOptions, check_preconditions, delet
 from kubesim.apiserver.request import UserInfo
 from kubesim.apiserver.storage import Object, Storage, Stored
 from kubesim.apiserver.strategy import Strategy, begin_deletion, keep, strategy_for
+from kubesim.apiserver.validation import validate, validate_update
 from kubesim.clock import Clock
 
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -79,9 +80,12 @@ class Registry:
         metadata = obj["metadata"]
         self._fill_metadata(metadata)
         self.admission.create(context, obj)
-        self.strategy(resource).prepare_create(obj)
+        strategy = self.strategy(resource)
+        strategy.prepare_create(obj)
+        validate(resource, obj)
         if self.storage.get(resource, context.namespace, metadata["name"]):
             raise errors.already_exists(resource.full_name, metadata["name"])
+        strategy.complete(self.storage, obj)
         if context.dry_run:
             return self._unstored(resource, obj)
         stored = self.storage.create(resource, obj, self._lease(resource))
@@ -149,6 +153,8 @@ class Registry:
             return strategy.prepare_status_update(new, old)
         if context.subresource in ("", "scale"):
             strategy.prepare_update(new, old)
+            validate_update(context.resource, new, old)
+            strategy.complete(self.storage, new)
         return new
 
     def _store_update(self, context: Context, current: Stored, new: Object) -> Stored:

@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from kubesim.api.resources import Resource
+from kubesim.apiserver import addresses
 from kubesim.apiserver.defaulting import containers
+from kubesim.apiserver.storage import Storage
 from kubesim.quantity import parse
 
 Object = dict[str, Any]
@@ -59,6 +61,9 @@ class Strategy:
         for field in (*self.status_metadata, "resourceVersion", "managedFields"):
             keep(kept["metadata"], new["metadata"], field)
         return kept
+
+    def complete(self, storage: Storage, obj: Object) -> None:
+        """Add to a valid object what only the server can choose."""
 
     def grace_period(self, obj: Object, asked: int | None) -> int:
         """Return the seconds that a deletion of a graceful resource waits."""
@@ -159,6 +164,15 @@ class ServiceStrategy(Strategy):
     def initial_status(self, obj: Object) -> Object:
         """No load balancer has been set up."""
         return {"loadBalancer": {}}
+
+    def prepare_update(self, new: Object, old: Object) -> None:
+        """An update that leaves the addresses out keeps them."""
+        super().prepare_update(new, old)
+        addresses.keep_addresses(new["spec"], old["spec"])
+
+    def complete(self, storage: Storage, obj: Object) -> None:
+        """Hand out a ClusterIP and NodePorts."""
+        addresses.allocate(storage, obj)
 
 
 class NamespaceStrategy(Strategy):

@@ -1,0 +1,79 @@
+"""Validation: the rules of each kind that types alone cannot say.
+
+The tables name what is checked for which resource; a violation becomes a cause of a 422.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kubesim.api.resources import Resource
+from kubesim.apiserver import errors
+from kubesim.apiserver.fields import Cause
+from kubesim.apiserver.validation import apps, core, names, pods, rbac, services
+from kubesim.apiserver.validation.metadata import NameCheck, metadata, metadata_update
+
+Object = dict[str, Any]
+_RBAC = "rbac.authorization.k8s.io"
+
+NAMES: dict[str, NameCheck] = {
+    "namespaces": names.dns_label,
+    "services": names.dns_1035_label,
+    f"roles.{_RBAC}": names.path_segment,
+    f"rolebindings.{_RBAC}": names.path_segment,
+    f"clusterroles.{_RBAC}": names.path_segment,
+    f"clusterrolebindings.{_RBAC}": names.path_segment,
+}
+RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
+    "pods": pods.pod,
+    "deployments.apps": apps.deployment,
+    "replicasets.apps": apps.replica_set,
+    "services": services.service,
+    "endpoints": services.endpoints,
+    "configmaps": core.config_map,
+    "secrets": core.secret,
+    "nodes": core.node,
+    "events": core.event,
+    "leases.coordination.k8s.io": core.lease,
+    f"roles.{_RBAC}": rbac.role,
+    f"clusterroles.{_RBAC}": rbac.cluster_role,
+    f"rolebindings.{_RBAC}": rbac.role_binding,
+    f"clusterrolebindings.{_RBAC}": rbac.cluster_role_binding,
+}
+UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
+    "pods": pods.pod_update,
+    "deployments.apps": apps.selector_update,
+    "replicasets.apps": apps.selector_update,
+    "services": services.service_update,
+    "configmaps": core.config_map_update,
+    "secrets": core.secret_update,
+    "nodes": core.node_update,
+    f"rolebindings.{_RBAC}": rbac.binding_update,
+    f"clusterrolebindings.{_RBAC}": rbac.binding_update,
+}
+
+
+def validate(resource: Resource, obj: Object) -> None:
+    """Check a new object. Raises 422."""
+    _refuse(resource, obj, list(_causes(resource, obj)))
+
+
+def validate_update(resource: Resource, new: Object, old: Object) -> None:
+    """Check a changed object and the change. Raises 422."""
+    causes = list(metadata_update(new["metadata"], old["metadata"]))
+    update_rules = UPDATE_RULES.get(resource.full_name)
+    causes += _causes(resource, new)
+    if update_rules:
+        causes += update_rules(new, old)
+    _refuse(resource, new, causes)
+
+
+def _causes(resource: Resource, obj: Object) -> Iterator[Cause]:
+    yield from metadata(obj["metadata"], NAMES.get(resource.full_name, names.dns_subdomain))
+    rules = RULES.get(resource.full_name)
+    if rules:
+        yield from rules(obj)
+
+
+def _refuse(resource: Resource, obj: Object, causes: list[Cause]) -> None:
+    if causes:
+        raise errors.invalid(resource.full_kind, obj["metadata"].get("name", ""), causes)

@@ -1,0 +1,193 @@
+"""Validation of Pods: their spec, and which of its fields may change (pkg/apis/core/validation)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from kubesim.apiserver.fields import (
+    Cause,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
+from kubesim.apiserver.validation import names
+from kubesim.apiserver.validation.containers import containers, field_reference
+from kubesim.apiserver.validation.metadata import each, labels, selector
+
+Object = dict[str, Any]
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+SECONDS_LIMIT = 2**31 - 1
+FROZEN = (
+    "pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
+    "`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+
+
+def pod(obj: Object) -> Iterator[Cause]:
+    """Check a Pod's spec."""
+    yield from pod_spec(obj["spec"], "spec")
+
+
+def pod_spec(spec: Object, path: str) -> Iterator[Cause]:
+    """Check a Pod's spec, wherever it stands."""
+    yield from _volumes(spec.get("volumes", ()), f"{path}.volumes")
+    yield from containers(spec, "containers", path)
+    yield from containers(spec, "initContainers", path)
+    if spec["restartPolicy"] not in RESTART_POLICIES:
+        yield not_supported(f"{path}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
+    if spec["dnsPolicy"] not in DNS_POLICIES:
+        yield not_supported(f"{path}.dnsPolicy", spec["dnsPolicy"], DNS_POLICIES)
+    yield from labels(spec.get("nodeSelector", {}), f"{path}.nodeSelector")
+    yield from _names(spec, path)
+    deadline = spec.get("activeDeadlineSeconds", 1)
+    if not 1 <= deadline <= SECONDS_LIMIT:
+        why = f"must be between 1 and {SECONDS_LIMIT}, inclusive"
+        yield invalid(f"{path}.activeDeadlineSeconds", deadline, why)
+    for index, toleration in enumerate(spec.get("tolerations", ())):
+        yield from _toleration(toleration, f"{path}.tolerations[{index}]")
+    for index, constraint in enumerate(spec.get("topologySpreadConstraints", ())):
+        yield from _spread(constraint, f"{path}.topologySpreadConstraints[{index}]")
+
+
+def _names(spec: Object, path: str) -> Iterator[Cause]:
+    for field, check in (
+        ("serviceAccountName", names.dns_subdomain),
+        ("nodeName", names.dns_subdomain),
+        ("hostname", names.dns_label),
+        ("subdomain", names.dns_label),
+        ("priorityClassName", names.dns_subdomain),
+    ):
+        if spec.get(field):
+            yield from each(f"{path}.{field}", spec[field], check(spec[field]))
+
+
+def _volumes(volumes: Any, path: str) -> Iterator[Cause]:
+    seen = set()
+    for index, volume in enumerate(volumes):
+        at = f"{path}[{index}]"
+        yield from _source(volume, at)
+        name = volume["name"]
+        if not name:
+            yield required(f"{at}.name")
+            continue
+        yield from each(f"{at}.name", name, names.dns_label(name))
+        if name in seen:
+            yield duplicate(f"{at}.name", name)
+        seen.add(name)
+
+
+def _source(volume: Object, path: str) -> Iterator[Cause]:
+    kinds = [kind for kind in volume if kind != "name"]
+    for extra in kinds[1:]:
+        yield forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
+    needed = {
+        "configMap": "name",
+        "secret": "secretName",
+        "hostPath": "path",
+        "persistentVolumeClaim": "claimName",
+    }
+    for kind in kinds[:1]:
+        field = needed.get(kind)
+        if field and not volume[kind].get(field):
+            yield required(f"{path}.{kind}.{field}")
+    for index, item in enumerate(volume.get("downwardAPI", {}).get("items", ())):
+        if "fieldRef" in item:
+            at = f"{path}.downwardAPI.items[{index}].fieldRef"
+            yield from field_reference(item["fieldRef"], at)
+
+
+def _toleration(toleration: Object, path: str) -> Iterator[Cause]:
+    key, operator = toleration.get("key", ""), toleration.get("operator", "Equal")
+    effect = toleration.get("effect", "NoSchedule")
+    if key:
+        yield from each(f"{path}.key", key, names.qualified_name(key))
+    elif operator != "Exists":
+        why = (
+            "operator must be Exists when `key` is empty, "
+            'which means "match all values and all keys"'
+        )
+        yield invalid(f"{path}.operator", toleration.get("operator", ""), why)
+    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
+        why = "effect must be 'NoExecute' when `tolerationSeconds` is set"
+        yield invalid(f"{path}.effect", toleration.get("effect", ""), why)
+    if operator not in ("Equal", "Exists"):
+        yield not_supported(f"{path}.operator", operator, ("Equal", "Exists"))
+    elif operator == "Exists" and toleration.get("value"):
+        why = "value must be empty when `operator` is 'Exists'"
+        yield invalid(f"{path}.operator", toleration["value"], why)
+    if effect not in EFFECTS:
+        yield not_supported(f"{path}.effect", effect, EFFECTS)
+
+
+def _spread(constraint: Object, path: str) -> Iterator[Cause]:
+    if constraint.get("maxSkew", 0) <= 0:
+        yield invalid(f"{path}.maxSkew", constraint.get("maxSkew", 0), "must be greater than zero")
+    if not constraint.get("topologyKey"):
+        yield required(f"{path}.topologyKey", "can not be empty")
+    choices = ("DoNotSchedule", "ScheduleAnyway")
+    if constraint.get("whenUnsatisfiable") not in choices:
+        given = constraint.get("whenUnsatisfiable")
+        yield not_supported(f"{path}.whenUnsatisfiable", given, choices)
+    yield from selector(constraint.get("labelSelector", {}), f"{path}.labelSelector")
+
+
+def pod_update(new: Object, old: Object) -> Iterator[Cause]:
+    """Check a change of a Pod's spec: little of it may change once it is there."""
+    before, after = old["spec"], new["spec"]
+    for field in ("containers", "initContainers"):
+        if len(after.get(field, ())) != len(before.get(field, ())):
+            yield forbidden(f"spec.{field}", "pod updates may not add or remove containers")
+            return
+    yield from _deadline_update(after, before)
+    yield from _toleration_update(after.get("tolerations", []), before.get("tolerations", []))
+    changes = list(_differences(_fixed(after), _fixed(before), "spec"))
+    if changes:
+        yield forbidden("spec", "\n".join([FROZEN, *changes]))
+
+
+def _fixed(spec: Object) -> Object:
+    """Return the part of a spec that may not change."""
+    changing = ("tolerations", "activeDeadlineSeconds")
+    fixed = {field: value for field, value in spec.items() if field not in changing}
+    for field in ("containers", "initContainers"):
+        if field in fixed:
+            fixed[field] = [container | {"image": ""} for container in fixed[field]]
+    if fixed.get("terminationGracePeriodSeconds", 0) in (-1, 1):
+        del fixed["terminationGracePeriodSeconds"]
+    return fixed
+
+
+def _deadline_update(new: Object, old: Object) -> Iterator[Cause]:
+    path, before = "spec.activeDeadlineSeconds", old.get("activeDeadlineSeconds")
+    after = new.get("activeDeadlineSeconds")
+    if before is not None and after is None:
+        why = "must not update from a positive integer to nil value"
+        yield invalid(path, after, why)
+    elif before is not None and after > before:
+        yield invalid(path, after, "must be less than or equal to previous value")
+
+
+def _toleration_update(new: list[Any], old: list[Any]) -> Iterator[Cause]:
+    known = [{**toleration, "tolerationSeconds": 0} for toleration in new]
+    if any({**toleration, "tolerationSeconds": 0} not in known for toleration in old):
+        why = "existing toleration can not be modified except its tolerationSeconds"
+        yield forbidden("spec.tolerations", why)
+
+
+def _differences(new: Any, old: Any, path: str) -> Iterator[str]:
+    """Yield what differs, a line each way, so that the message says what to take back."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        for key in sorted(new.keys() | old.keys()):
+            yield from _differences(new.get(key), old.get(key), f"{path}.{key}")
+    elif isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
+        for index, pair in enumerate(zip(new, old, strict=True)):
+            yield from _differences(*pair, f"{path}[{index}]")
+    elif new != old:
+        yield f"- {path}: {json.dumps(old)}"
+        yield f"+ {path}: {json.dumps(new)}"

@@ -1,0 +1,126 @@
+"""Validation of Services and Endpoints (pkg/apis/core/validation)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kubesim.apiserver.fields import Cause, duplicate, forbidden, invalid, not_supported, required
+from kubesim.apiserver.validation import names
+from kubesim.apiserver.validation.metadata import each, labels
+
+Object = dict[str, Any]
+TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+HEADLESS = "None"
+
+
+def service(obj: Object) -> Iterator[Cause]:
+    """Check a Service's spec."""
+    spec = obj["spec"]
+    kind, ports = spec["type"], spec.get("ports", [])
+    headless = spec.get("clusterIP") == HEADLESS
+    if not ports and not headless and kind != "ExternalName":
+        yield required("spec.ports")
+    if headless and kind in ("LoadBalancer", "NodePort"):
+        why = f"may not be set to 'None' for {kind} services"
+        yield invalid("spec.clusterIPs[0]", HEADLESS, why)
+    if kind == "ExternalName":
+        yield from _external_name(spec)
+    yield from _ports(ports, kind)
+    yield from labels(spec.get("selector", {}), "spec.selector")
+    if spec["sessionAffinity"] not in ("ClientIP", "None"):
+        yield not_supported("spec.sessionAffinity", spec["sessionAffinity"], ("ClientIP", "None"))
+    if kind not in TYPES:
+        yield not_supported("spec.type", kind, TYPES)
+    if spec.get("clusterIP") and not headless and kind != "ExternalName":
+        yield from each("spec.clusterIPs[0]", spec["clusterIP"], names.address(spec["clusterIP"]))
+    yield from _traffic_policies(spec)
+
+
+def _external_name(spec: Object) -> Iterator[Cause]:
+    if spec.get("clusterIP"):
+        why = "may not be set for ExternalName services"
+        yield forbidden("spec.clusterIPs", why)
+    name = spec.get("externalName", "").rstrip(".")
+    if name:
+        yield from each("spec.externalName", name, names.dns_subdomain(name))
+    else:
+        yield required("spec.externalName")
+
+
+def _ports(ports: list[Object], kind: str) -> Iterator[Cause]:
+    seen_names: set[str] = set()
+    for index, port in enumerate(ports):
+        path = f"spec.ports[{index}]"
+        yield from _port_name(port.get("name", ""), path, seen_names, needed=len(ports) > 1)
+        yield from each(f"{path}.port", port["port"], names.port_number(port["port"]))
+        if port["protocol"] not in PROTOCOLS:
+            yield not_supported(f"{path}.protocol", port["protocol"], PROTOCOLS)
+        target = port["targetPort"]
+        yield from each(f"{path}.targetPort", target, names.port(target))
+        if port.get("nodePort") and kind in ("ClusterIP", "ExternalName"):
+            why = f"may not be used when `type` is '{kind}'"
+            yield forbidden(f"{path}.nodePort", why)
+    yield from _same_ports(ports, "nodePort")
+    yield from _same_ports(ports, "port")
+
+
+def _port_name(name: str, path: str, seen: set[str], *, needed: bool) -> Iterator[Cause]:
+    if name:
+        yield from each(f"{path}.name", name, names.dns_label(name))
+        if name in seen:
+            yield duplicate(f"{path}.name", name)
+        seen.add(name)
+    elif needed:
+        yield required(f"{path}.name")
+
+
+def _same_ports(ports: list[Object], field: str) -> Iterator[Cause]:
+    """Two ports of a Service differ in number or protocol."""
+    seen = set()
+    for index, port in enumerate(ports):
+        key = (port.get(field), port["protocol"])
+        if key[0] and key in seen:
+            shown = {"protocol": port["protocol"], field: port[field]}
+            yield duplicate(f"spec.ports[{index}]", shown)
+        seen.add(key)
+
+
+def _traffic_policies(spec: Object) -> Iterator[Cause]:
+    external = spec["type"] in ("LoadBalancer", "NodePort") or spec.get("externalIPs")
+    for field, allowed in (("externalTrafficPolicy", external), ("internalTrafficPolicy", True)):
+        policy = spec.get(field)
+        if policy and not allowed:
+            why = "may only be set for externally-accessible services"
+            yield invalid(f"spec.{field}", policy, why)
+        elif policy not in (None, "Cluster", "Local"):
+            yield not_supported(f"spec.{field}", policy, ("Cluster", "Local"))
+
+
+def service_update(new: Object, old: Object) -> Iterator[Cause]:
+    """Check that a Service keeps its address, through which clients know it."""
+    if "ExternalName" in (new["spec"]["type"], old["spec"]["type"]):
+        return
+    before, after = old["spec"].get("clusterIP"), new["spec"].get("clusterIP")
+    if before and after != before:
+        yield invalid("spec.clusterIPs[0]", [after] if after else None, "may not change once set")
+
+
+def endpoints(obj: Object) -> Iterator[Cause]:
+    """Check the addresses and ports of Endpoints."""
+    for index, subset in enumerate(obj.get("subsets", ())):
+        path = f"subsets[{index}]"
+        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+            yield required(path, "must specify `addresses` or `notReadyAddresses`")
+        for field in ("addresses", "notReadyAddresses"):
+            for position, item in enumerate(subset.get(field, ())):
+                at = f"{path}.{field}[{position}].ip"
+                yield from each(at, item["ip"], names.address(item["ip"]))
+        for position, port in enumerate(subset.get("ports", ())):
+            at = f"{path}.ports[{position}]"
+            if port.get("name"):
+                yield from each(f"{at}.name", port["name"], names.dns_label(port["name"]))
+            elif len(subset["ports"]) > 1:
+                yield required(f"{at}.name")
+            yield from each(f"{at}.port", port["port"], names.port_number(port["port"]))
+            if port["protocol"] not in PROTOCOLS:
+                yield not_supported(f"{at}.protocol", port["protocol"], PROTOCOLS)
