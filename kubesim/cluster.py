@@ -65,11 +65,13 @@ class Cluster:
         store: Etcd | None = None,
         *,
         signer: Signer | None = None,
+        root_ca: str = "",
         audit: Audit | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.nodes = {node.name: node for node in nodes or default_nodes(name)}
         self.address = "127.0.0.1:6443"
+        self._root_ca = root_ca
         self._store = store or Etcd(clock=self.clock)
         self._audit = audit or Audit(self.clock)
         self._kubelets: dict[str, KubeletServer] = {}
@@ -86,7 +88,7 @@ class Cluster:
         superuser = self.client(*SUPERUSER)
         await bootstrap(superuser, address=NODE_IP.format(2), cluster_info=cluster_info)
         host = next(iter(self.nodes))
-        manager = ControllerManager(self.client, self.clock, host)
+        manager = ControllerManager(self.client, self.clock, host, self._root_ca)
         self._spawn("kube-controller-manager", manager.run())
         self._spawn("kube-scheduler", scheduler.run(self.client, self.clock, host))
 

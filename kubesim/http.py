@@ -101,6 +101,8 @@ class HTTPServer:
                     await loop.connect_accepted_socket(self._server, connection, ssl=self._tls)
                     return
                 if first:
+                    # Closing with unread bytes would reset the connection and lose the answer.
+                    await loop.sock_recv(connection, MAX_BODY)
                     await loop.sock_sendall(connection, _plain_answer())
         except (OSError, TimeoutError):
             pass  # the client is gone, or its TLS is not ours: nobody is left to tell

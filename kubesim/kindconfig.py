@@ -63,12 +63,13 @@ def parse(document: Any, name: str | None) -> KindConfig:
         if networking.get(key, value) != value:
             raise ConfigError(f"networking.{key} can only be {value} in the embedded cluster")
     nodes = document.get("nodes") or [{"role": "control-plane"}]
-    images = sorted({node["image"] for node in nodes if node.get("image")})
-    notes = [f"node image {image} is ignored: nodes are simulated" for image in images]
     port = networking.get("apiServerPort", 0)
     if not isinstance(port, int) or not -1 <= port < 65536:
         raise ConfigError("networking.apiServerPort must be a port number")
-    return KindConfig(name, _nodes(nodes, name or "kubesim"), max(port, 0), tuple(notes))
+    specs = _nodes(nodes, name or "kubesim")
+    images = sorted({node["image"] for node in nodes if node.get("image")})
+    notes = tuple(f"node image {image} is ignored: nodes are simulated" for image in images)
+    return KindConfig(name, specs, max(port, 0), notes)
 
 
 def _nodes(described: Sequence[Any], cluster: str) -> tuple[NodeSpec, ...]:

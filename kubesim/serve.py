@@ -131,6 +131,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         clock,
         store,
         signer=keys.tokens,
+        root_ca=keys.ca_pem.decode(),
         audit=Audit(clock, directory / "audit.log"),
     )
     tls = server_tls(keys.path("apiserver.crt"), keys.path("apiserver.key"), keys.path("ca.crt"))

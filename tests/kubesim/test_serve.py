@@ -1,0 +1,272 @@
+"""`python -m kubesim serve` as a process: started, killed, started again, and told wrong things."""
+
+import json
+import shutil
+import signal
+import ssl
+import stat
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from base64 import b64decode
+
+import pytest
+import yaml
+
+from kubesim import kindconfig
+from kubesim.kindconfig import ConfigError
+from kubesim.serve import DataError, Settings, settings_of
+
+TIMEOUT = 30
+
+
+class Served:
+    """A served cluster; `get` asks as its administrator."""
+
+    def __init__(self, data, *options):
+        command = [sys.executable, "-m", "kubesim", "serve", "--data", str(data), *options]
+        self.data = data
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self):
+        self.line = self.process.stdout.readline()
+        assert self.line.startswith("kubesim: serving on https://127.0.0.1:"), self.finish()
+        self.config = yaml.safe_load((self.data / "kubeconfig").read_text())
+        return self
+
+    def __exit__(self, *problem):
+        if self.process.poll() is None:
+            self.stop(signal.SIGTERM)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def finish(self):
+        """Wait for the process; its exit code and what it printed to stderr."""
+        _, errors = self.process.communicate(timeout=TIMEOUT)
+        return self.process.returncode, errors
+
+    def stop(self, number):
+        self.process.send_signal(number)
+        return self.process.wait(timeout=TIMEOUT)
+
+    @property
+    def url(self):
+        return self.config["clusters"][0]["cluster"]["server"]
+
+    def ask(self, path, body=None):
+        cluster, user = self.config["clusters"][0]["cluster"], self.config["users"][0]["user"]
+        ca = b64decode(cluster["certificate-authority-data"]).decode()
+        context = ssl.create_default_context(cadata=ca)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b64decode(user["client-certificate-data"]))
+            file.write(b64decode(user["client-key-data"]))
+            file.flush()
+            context.load_cert_chain(file.name)
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+        with urllib.request.urlopen(request, context=context, timeout=TIMEOUT) as answer:
+            return json.loads(answer.read())
+
+
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+CONFIGMAP = {"metadata": {"name": "kept"}, "data": {"a": "b"}}
+
+
+def run(data, *options):
+    """Run a command line that is expected to fail; its exit code and stderr."""
+    served = Served(data, *options)
+    try:
+        return served.finish()
+    finally:
+        served.__exit__()
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory):
+    """The data directory of a cluster that was stopped."""
+    data = tmp_path_factory.mktemp("healthy")
+    with Served(data, "--nodes", "1"):
+        pass
+    return data
+
+
+def test_state_and_certificates_survive_being_killed(tmp_path):
+    data = tmp_path / "data"
+    with Served(data, "--nodes", "1") as first:
+        made = first.ask(CONFIGMAPS, CONFIGMAP)
+        first.stop(signal.SIGKILL)
+    with Served(data) as second:
+        assert second.url == first.url
+        assert second.ask(f"{CONFIGMAPS}/kept") == made
+        second.config = first.config  # yesterday's kubeconfig still opens the door
+        assert second.ask(f"{CONFIGMAPS}/kept") == made
+
+
+def test_sigterm_stops_cleanly(tmp_path):
+    with Served(tmp_path, "--nodes", "1") as served:
+        served.process.send_signal(signal.SIGTERM)
+        assert served.finish() == (0, "")
+
+
+def test_secrets_are_readable_by_their_owner_only(tmp_path):
+    data = tmp_path / "data"
+    with Served(data, "--nodes", "1") as served:
+        served.ask("/version")
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    readable = [
+        path
+        for path in data.rglob("*")
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) != 0o600
+    ]
+    assert readable == []
+
+
+def test_requests_of_people_are_audited(tmp_path):
+    with Served(tmp_path, "--nodes", "1") as served:
+        served.ask(CONFIGMAPS, CONFIGMAP)
+    events = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    event = next(e for e in events if e["verb"] == "create")
+    assert event["user"]["username"] == "kubernetes-admin"
+    assert event["userAgent"].startswith("Python-urllib")
+    assert event["objectRef"] == {
+        "resource": "configmaps",
+        "namespace": "default",
+        "apiVersion": "v1",
+    }
+    assert event["responseStatus"]["code"] == 201
+
+
+def test_a_directory_is_served_by_one_process(tmp_path):
+    with Served(tmp_path, "--nodes", "1") as first:
+        code, error = run(tmp_path)
+        assert code == 1
+        assert f"is being served by process {first.process.pid}" in error
+        assert first.ask("/version")["minor"] == "37"
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    with Served(tmp_path / "a", "--nodes", "1") as first:
+        port = first.url.rpartition(":")[2]
+        code, error = run(tmp_path / "b", "--port", port)
+        assert code == 1
+        assert f"port {port} on 127.0.0.1 cannot be used" in error
+        assert "choose another with --port" in error
+
+
+def test_another_port_is_taken_when_the_last_one_is_gone(tmp_path):
+    with Served(tmp_path / "a", "--nodes", "1") as first:
+        port = first.url.rpartition(":")[2]
+    settings = Settings.load(tmp_path / "a" / "cluster.json")
+    assert settings.port == int(port)
+    with Served(tmp_path / "b", "--nodes", "1", "--port", port), Served(tmp_path / "a") as again:
+        assert again.url != first.url
+        assert again.ask("/version")["major"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("etcd.db", b"this is not a database, it is a sentence of some length" * 100),
+        ("cluster.json", b"{"),
+        ("cluster.json", b'{"format": 99}'),
+        ("pki/ca.key", b"not a key"),
+    ],
+)
+def test_damaged_data_is_named(tmp_path, healthy, file, content):
+    data = tmp_path / "data"
+    shutil.copytree(healthy, data)
+    (data / file).write_bytes(content)
+    code, error = run(data)
+    assert code == 1
+    assert str(data / file.partition("/")[0]) in error
+    assert "damaged" in error
+    assert "Traceback" not in error
+
+
+def test_a_cluster_is_continued_as_it_is(tmp_path):
+    Settings("one", settings_of(tmp_path, "one").nodes).save(tmp_path / "cluster.json")
+    assert settings_of(tmp_path).name == "one"
+    with pytest.raises(DataError, match="holds cluster 'one', not 'two'"):
+        settings_of(tmp_path, "two")
+    with pytest.raises(DataError, match="other nodes"):
+        settings_of(tmp_path, "one", settings_of(tmp_path).nodes[:1])
+
+
+def test_somebody_elses_directory_is_left_alone(tmp_path):
+    (tmp_path / "kubeconfig").write_text("mine")
+    with pytest.raises(DataError, match="not a data directory of kubesim: it holds kubeconfig"):
+        settings_of(tmp_path)
+    assert (tmp_path / "kubeconfig").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--nodes", "0"], "from 1 to 20"),
+        (["--nodes", "three"], "invalid"),
+        (["--port", "70000"], "from 0 to 65535"),
+        (["--speed", "-1"], "from 0"),
+        (["--config", "/no/such/file.yaml"], "cannot be read"),
+    ],
+)
+def test_a_wrong_option_is_explained(tmp_path, options, words):
+    code, error = run(tmp_path, *options)
+    assert code != 0
+    assert words in error
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+KIND = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"}
+
+
+def test_a_kind_configuration_names_nodes_as_kind_does():
+    nodes = [
+        {"role": "control-plane", "image": "kindest/node:v1.37.0"},
+        {"role": "worker", "labels": {"disk": "ssd"}},
+        {"role": "worker"},
+    ]
+    networking = {"apiServerPort": 6443, "podSubnet": "10.244.0.0/16"}
+    config = kindconfig.parse({**KIND, "name": "x", "nodes": nodes, "networking": networking}, None)
+    assert [node.name for node in config.nodes] == ["x-control-plane", "x-worker", "x-worker2"]
+    assert config.nodes[1].labels == {"disk": "ssd"}
+    assert config.port == 6443
+    assert config.notes == ("node image kindest/node:v1.37.0 is ignored: nodes are simulated",)
+
+
+def test_a_kind_configuration_without_nodes_has_one():
+    assert [n.name for n in kindconfig.parse(KIND, "y").nodes] == ["y-control-plane"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "Pod"}, "kind: Cluster"),
+        ({"apiVersion": "kind.sigs.k8s.io/v1alpha3"}, "apiVersion: kind.x-k8s.io/v1alpha4"),
+        ({"featureGates": {"X": True}}, "'featureGates' is not simulated"),
+        ({"networking": {"podSubnet": "10.0.0.0/8"}}, "networking.podSubnet can only be"),
+        ({"networking": {"disableDefaultCNI": True}}, "'disableDefaultCNI' is not simulated"),
+        ({"nodes": [{"role": "worker"}]}, "0 control planes"),
+        ({"nodes": [{"role": "control-plane"}] * 3}, "3 control planes"),
+        ({"nodes": [{"role": "master"}]}, r"nodes\[0\].role is 'master'"),
+        ({"nodes": [{"extraMounts": []}]}, "'extraMounts' is not simulated"),
+        ({"nodes": ["worker"]}, r"nodes\[0\] must be a mapping"),
+        ({"networking": {"apiServerPort": "x"}}, "must be a port number"),
+    ],
+)
+def test_what_a_kind_configuration_asks_in_vain_is_named(change, words):
+    with pytest.raises(ConfigError, match=words):
+        kindconfig.parse({**KIND, **change}, None)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b\n", ""])
+def test_a_configuration_that_is_none_is_named(tmp_path, text):
+    path = tmp_path / "kind.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"kind\.yaml"):
+        kindconfig.load(path, None)
