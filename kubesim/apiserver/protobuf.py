@@ -29,6 +29,7 @@ _FIELDS = {
     "LabelSelectorRequirement": "key operator values",
     "Namespace": "metadata spec status",
     "NamespaceSpec": "finalizers",
+    "NamespaceStatus": "phase conditions",
     "ConfigMap": "metadata data binaryData immutable",
     "Secret": "metadata data type stringData immutable",
     "ServiceAccount": "metadata secrets imagePullSecrets automountServiceAccountToken",
@@ -120,7 +121,7 @@ def decode(body: bytes) -> dict[str, Any]:
         group, _, version = api_version.rpartition("/")
         found = _type(group, version, kind)
         return {"apiVersion": api_version, "kind": kind, **_message(envelope.get(2, b""), found)}
-    except (IndexError, KeyError, UnicodeDecodeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise errors.bad_request(f"the protobuf body is damaged: {error}") from None
 
 
