@@ -32,15 +32,27 @@ def load(name: str, source: Path | Mapping[str, Any]) -> Config:
     config = read_yaml(source) if isinstance(source, Path) else source
     if not isinstance(config, Mapping) or config.get("kind") != "Cluster":
         raise ClusterError(
-            f"{_origin(source)} is not a kind Cluster configuration.",
+            f"Not a kind Cluster configuration: {_origin(source)}.",
             f"It needs `kind: Cluster` and `apiVersion: {API_VERSION}`.",
         )
     if config.get("apiVersion") != API_VERSION:
         raise ClusterError(
-            f"{_origin(source)} has apiVersion {config.get('apiVersion')!r}.",
+            f"The apiVersion of {_origin(source)} is {config.get('apiVersion')!r}.",
             f"Write `apiVersion: {API_VERSION}`.",
         )
-    return {**config, "name": name, "nodes": config.get("nodes") or [{"role": "control-plane"}]}
+    nodes = config.get("nodes") or [{"role": "control-plane"}]
+    networking = config.get("networking") or {}
+    if not (isinstance(nodes, list) and all(isinstance(node, Mapping) for node in nodes)):
+        raise _wrong(source, "nodes", "a list of entries such as `- role: worker`")
+    if not isinstance(networking, Mapping):
+        raise _wrong(source, "networking", "a mapping")
+    if not isinstance(networking.get("apiServerPort", 0), int):
+        raise _wrong(source, "networking.apiServerPort", "a port number")
+    return {**config, "name": name, "nodes": nodes, "networking": networking}
+
+
+def _wrong(source: Path | Mapping[str, Any], field: str, right: str) -> ClusterError:
+    return ClusterError(f"`{field}` in {_origin(source)} is not {right}.", "Repair that field.")
 
 
 def read_yaml(path: Path) -> Any:
@@ -59,14 +71,14 @@ def read_yaml(path: Path) -> Any:
 
 
 def _origin(source: Path | Mapping[str, Any]) -> str:
-    return str(source) if isinstance(source, Path) else "The cluster configuration"
+    return str(source) if isinstance(source, Path) else "the cluster configuration"
 
 
 def check_port(config: Config) -> None:
     """Refuse a fixed API server port that another program listens on."""
-    networking = config.get("networking") or {}
-    port = networking.get("apiServerPort") or 0
-    address = networking.get("apiServerAddress") or "127.0.0.1"
+    networking = config.get("networking", {})
+    port = networking.get("apiServerPort", 0)
+    address = networking.get("apiServerAddress", "127.0.0.1")
     if port > 0 and not port_is_free(port, address):
         raise ClusterError(
             f"The API server's port {port} is taken by another program.",

@@ -26,7 +26,10 @@ ADVICE = {
     r"too many open files|inotify": "Raise the limits: `sudo sysctl "
     "fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.",
     r"no space left": "Make room: `docker system df` shows what images and containers take.",
-    r"cgroup v1|failCgroupV1": "Boot with cgroup v2, or set KIND_NODE_IMAGE to an older image.",
+    r"host using cgroup v1|cgroups v1 support": "Boot with cgroup v2, or set KIND_NODE_IMAGE to an "
+    "image of Kubernetes 1.34 or older.",
+    r"could not find a log line": "A node did not boot: see that KIND_NODE_IMAGE is an image made "
+    "for kind, and what `kubelab doctor` says of inotify.",
     r"port is already allocated|address already in use": "Stop what uses the port, or leave "
     "`apiServerPort` out of the configuration.",
     r"failed to pull|manifest unknown|pull access denied|no such host": "Pull the node image "

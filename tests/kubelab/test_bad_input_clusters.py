@@ -23,6 +23,7 @@ KUBEADM_LOG = (
     + "".join(f"k8s.io/kubernetes/cmd/kubeadm.Run\n\t/go/app.go:{n} error\n" for n in range(30))
     + "error: write /var/lib/etcd: no space left on device\n"
 )
+HEAD = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"
 
 
 class Refusal:
@@ -253,8 +254,11 @@ def test_names_that_no_node_can_bear(own_home, refused, name):
     ("text", "problem"),
     [
         ("a: [", "is not YAML"),
-        ("kind: Pod\napiVersion: v1\n", "is not a kind Cluster configuration"),
-        ("kind: Cluster\napiVersion: kind.x-k8s.io/v2\n", "has apiVersion 'kind.x-k8s.io/v2'"),
+        ("kind: Pod\napiVersion: v1\n", "Not a kind Cluster configuration"),
+        ("kind: Cluster\napiVersion: kind.x-k8s.io/v2\n", "is 'kind.x-k8s.io/v2'"),
+        (HEAD + "nodes: [worker]\n", "`nodes` in"),
+        (HEAD + "networking: 6443\n", "`networking` in"),
+        (HEAD + "networking: {apiServerPort: https}\n", "`networking.apiServerPort` in"),
         (None, "Cannot read "),
     ],
 )

@@ -1,0 +1,118 @@
+"""The embedded engine: a daemon that outlives its starter, and whose state outlives the daemon."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import psutil
+import pytest
+from kubernetes.client import CoreV1Api
+
+from kubelab import cli, clusters, waiting
+from kubelab.clusters import ClusterError
+
+CONFIG = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"}
+
+
+@pytest.fixture
+def embedded(own_home, monkeypatch):
+    """A home of its own where clusters are embedded ones."""
+    monkeypatch.setenv("KUBELAB_ENGINE", "embedded")
+    return own_home
+
+
+def daemons(home) -> list[int]:
+    """The processes that serve a cluster of this home."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and any(str(home) in word for word in process.info["cmdline"] or [])
+    ]
+
+
+def test_it_outlives_the_process_that_started_it_and_ends_when_deleted(embedded):
+    up = subprocess.run(
+        [sys.executable, "-m", "kubelab", "up", "--nodes", "1"], capture_output=True, check=False
+    )
+    assert up.returncode == 0, up.stderr
+    assert len(daemons(embedded)) == 1
+    found = clusters.find()
+    assert found.answers()
+    assert cli.main(["down"]) == 0
+    assert daemons(embedded) == []
+    assert clusters.known() == []
+
+
+def test_a_killed_daemon_is_started_again_with_all_that_was_in_it(embedded):
+    started = clusters.start(nodes=1)
+    core = CoreV1Api(started.api_client())
+    core.create_namespaced_config_map("default", {"metadata": {"name": "kept"}})
+    [daemon] = daemons(embedded)
+    os.kill(daemon, signal.SIGKILL)
+    waiting.until(lambda: not started.alive(), what="the daemon to be gone")
+    again = clusters.start()
+    core = CoreV1Api(again.api_client())
+    assert core.read_namespaced_config_map("kept", "default")
+    assert daemons(embedded) not in ([], [daemon])
+
+
+def test_a_stale_kubeconfig_is_repaired(embedded):
+    started = clusters.start(nodes=1)
+    started.kubeconfig.write_text("not a kubeconfig")
+    again = clusters.start()
+    assert again.answers()
+    assert stat.S_IMODE(again.kubeconfig.stat().st_mode) == 0o600
+    assert len(daemons(embedded)) == 1
+
+
+def test_a_cluster_is_created_from_a_configuration(embedded):
+    nodes = [{"role": "control-plane"}, {"role": "worker", "labels": {"disk": "ssd"}}]
+    created = clusters.create("by-config", {**CONFIG, "nodes": nodes})
+    assert created.nodes() == ["by-config-control-plane", "by-config-worker"]
+    worker = CoreV1Api(created.api_client()).read_node("by-config-worker")
+    assert worker.metadata.labels["disk"] == "ssd"
+    with pytest.raises(ClusterError, match="There is a cluster by-config already"):
+        clusters.create("by-config", CONFIG)
+
+
+def test_what_the_simulation_cannot_do_is_said_and_nothing_is_left(embedded):
+    ipv6 = {**CONFIG, "networking": {"ipFamily": "ipv6"}}
+    with pytest.raises(ClusterError, match="ipFamily"):
+        clusters.create("six", ipv6)
+    assert daemons(embedded) == []
+    assert clusters.known() == []
+
+
+def test_an_interrupted_creation_leaves_no_process(embedded, tmp_path, monkeypatch):
+    slow = tmp_path / "slow" / "kubesim"
+    slow.mkdir(parents=True)
+    (slow / "__init__.py").touch()
+    (slow / "__main__.py").write_text("import time; print('slow', flush=True); time.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", str(slow.parent))
+    with subprocess.Popen([sys.executable, "-m", "kubelab", "up"]) as up:
+        waiting.until(lambda: len(daemons(embedded)) == 1, what="the daemon to run")
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 130
+    assert daemons(embedded) == []
+    assert clusters.known() == []
+
+
+@pytest.mark.embedded
+def test_time_is_moved(cluster, namespace):
+    core = CoreV1Api(cluster.api_client())
+    body = {"metadata": {"name": "before"}}
+    before = core.create_namespaced_config_map(namespace, body).metadata.creation_timestamp
+    cluster.advance(3600)
+    body = {"metadata": {"name": "after"}}
+    after = core.create_namespaced_config_map(namespace, body).metadata.creation_timestamp
+    assert 3600 <= (after - before).total_seconds() < 3700
+
+
+@pytest.mark.embedded
+def test_an_image_that_cannot_be_simulated_is_refused(cluster):
+    with pytest.raises(ClusterError, match="postgres"):
+        cluster.load_image("postgres:17")
+    cluster.load_image("busybox:1.36")
