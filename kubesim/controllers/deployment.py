@@ -159,7 +159,11 @@ class DeploymentController(Controller):
         return await self._scale(deployment, new, size)
 
     async def _shrink_old(self, deployment: Object, new: Object, old: Sequence[Object]) -> bool:
-        """Take away as many old Pods as may be missing, the unhealthy ones first."""
+        """Take away as many old Pods as may be missing, the unhealthy ones first.
+
+        A ReplicaSet that has not acted on its new size yet still reports Pods that are as good as
+        gone; unlike the real controller, which relies on Pods starting slowly, count them as gone.
+        """
         _, unavailable = util.fenceposts(deployment)
         least = wanted(deployment) - unavailable
         unready_new = wanted(new) - reported(new, "availableReplicas")
@@ -167,7 +171,9 @@ class DeploymentController(Controller):
         if not old or spare <= 0:
             return False
         removed = await self._remove_unhealthy(deployment, old, spare)
-        available = sum(reported(each, "availableReplicas") for each in [*old, new])
+        available = sum(
+            min(wanted(each), reported(each, "availableReplicas")) for each in [*old, new]
+        )
         return await self._remove(deployment, old, available - least) + removed > 0
 
     async def _remove_unhealthy(self, deployment: Object, old: Sequence[Object], most: int) -> int:
@@ -411,6 +417,7 @@ def _new_replica_set(deployment: Object, old: Sequence[Object], number: int) -> 
     value = util.template_hash(spec["template"], collisions)
     template = util.with_hash(spec["template"], value)
     chosen = spec["selector"].get("matchLabels") or {}
+    min_ready = spec.get("minReadySeconds", 0)
     new: Object = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -422,7 +429,7 @@ def _new_replica_set(deployment: Object, old: Sequence[Object], number: int) -> 
         },
         "spec": {
             "replicas": 0,
-            "minReadySeconds": spec.get("minReadySeconds", 0),
+            **({"minReadySeconds": min_ready} if min_ready else {}),
             "selector": spec["selector"] | {"matchLabels": chosen | {util.HASH_LABEL: value}},
             "template": template,
         },

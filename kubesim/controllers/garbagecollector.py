@@ -198,8 +198,11 @@ class GarbageCollector(Controller):
             self._queue_if_owned(node)
 
     def _queue_if_owned(self, node: Node) -> None:
-        """A new reference may point to an owner that is gone already."""
-        if any(owner.is_virtual for owner in self.graph.owners(node)):
+        """A new reference may point to an owner that is gone, or was never there."""
+        if any(
+            owner.is_virtual or owner.namespace not in {"", node.namespace}
+            for owner in self.graph.owners(node)
+        ):
             self.queue.add(node.uid)
 
     def _queue_dependents(self, node: Node) -> None:

@@ -150,15 +150,26 @@ class ReplicaSetController(Controller):
     async def _update_status(
         self, replica_set: Object, owned: Sequence[Object], failure: StatusError | None
     ) -> None:
-        now = self.clock.now()
-        status = calculate_status(replica_set, owned, failure, now)
+        status = calculate_status(replica_set, owned, failure, self.clock.now())
         if status != replica_set.get("status"):
-            changed = replica_set | {"status": status}
-            replica_set = await self.client.update(REPLICASETS, changed, subresource="status")
+            await self._write_status(replica_set, status)
         wait = replica_set["spec"].get("minReadySeconds", 0)
         ready, available = status.get("readyReplicas", 0), status.get("availableReplicas", 0)
         if wait and ready == replica_set["spec"]["replicas"] != available:
             self.queue.add_after(key(replica_set), wait)
+
+    async def _write_status(self, replica_set: Object, status: Object) -> None:
+        """Write status; a cached object that is out of date is worth one more attempt."""
+        changed = replica_set | {"status": status}
+        try:
+            await self.client.update(REPLICASETS, changed, subresource="status")
+        except StatusError as error:
+            if error.reason != "Conflict":
+                raise
+            meta = replica_set["metadata"]
+            fresh = await self.client.get(REPLICASETS, meta["name"], meta["namespace"])
+            changed = fresh | {"status": status}
+            await self.client.update(REPLICASETS, changed, subresource="status")
 
     def _replica_set_changed(self, change: Change) -> None:
         if change.new is None:

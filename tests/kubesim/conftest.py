@@ -43,9 +43,39 @@ class World:
         self.server = APIServer(Etcd(clock=self.clock), self.clock)
         self.api = self.connect("kubernetes-admin", ("system:masters", "system:authenticated"))
         self.kubelets = {}
+        self.tasks = {}
 
     def connect(self, user: str, groups: Sequence[str]) -> Client:
         return Client(self.server, user, groups)
+
+    def start(self, name, work):
+        self.tasks[name] = asyncio.create_task(work)
+
+    def start_controllers(self):
+        manager = ControllerManager(self.connect, self.clock, HOST, ROOT_CA)
+        self.start("controllers", manager.run())
+
+    def start_scheduler(self):
+        self.start("scheduler", scheduler_server.run(self.connect, self.clock, HOST))
+
+    async def stop(self, name):
+        task = self.tasks.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def stop_all(self):
+        failed = [task for task in self.tasks.values() if task.done()]
+        for name in [*self.tasks]:
+            await self.stop(name)
+        for task in failed:
+            task.result()
+
+    async def add_node(self, name, *, ready=True, **how):
+        now = timestamp(self.clock.now())
+        await self.api.create("nodes", node(name, now=now, **how))
+        self.kubelets[name] = FakeKubelet(self, name, ready=ready)
+        self.start(name, self.kubelets[name].run())
+        await self.settle()
 
     async def settle(self):
         await self.clock.advance(0)
@@ -57,6 +87,69 @@ class World:
         for name in names:
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             await self.api.create("namespaces", namespace)
+
+    async def create_deployment(self, name="web", replicas=3, image="nginx:1.26", **spec):
+        labels = {"app": name}
+        containers = [{"name": "main", "image": image}]
+        return await self.api.create(
+            "deployments.apps",
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {
+                    "replicas": replicas,
+                    "selector": {"matchLabels": labels},
+                    "template": {
+                        "metadata": {"labels": labels},
+                        "spec": {"containers": containers},
+                    },
+                    **spec,
+                },
+            },
+        )
+
+    async def create_replica_set(self, name="web", replicas=3, labels=None, template=None, **spec):
+        labels = labels or {"app": name}
+        pod_spec = {"containers": [{"name": "main", "image": "nginx:1.26"}], **(template or {})}
+        return await self.api.create(
+            "replicasets.apps",
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {
+                    "replicas": replicas,
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": pod_spec},
+                    **spec,
+                },
+            },
+        )
+
+    async def create_pod(self, name, *, requests=None, meta=None, namespace="default", **spec):
+        resources = {"requests": requests} if requests else {}
+        containers = [{"name": "main", "image": "nginx:1.26", "resources": resources}]
+        return await self.api.create(
+            "pods",
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "namespace": namespace, **(meta or {})},
+                "spec": {"containers": containers, **spec},
+            },
+        )
+
+    async def change(self, resource, name, patch, namespace="default"):
+        """A strategic merge patch of an object's spec, and what comes of it."""
+        await self.api.patch(resource, name, patch, namespace)
+        await self.settle()
+
+    async def get(self, resource, name, namespace="default"):
+        return await self.api.get(resource, name, namespace)
+
+    async def pod(self, name):
+        return await self.get("pods", name)
 
     async def items(self, resource, namespace="default", **selectors):
         return (await self.api.list(resource, namespace, **selectors))["items"]
@@ -107,10 +200,14 @@ class FakeKubelet:
             if pod is None:
                 continue
             name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-            if is_being_deleted(pod):
-                await self.client.delete("pods", name, namespace, grace_period=0)
-            elif (pod.get("status") or {}).get("phase") != "Running":
-                await self.report(pod, ready=self.ready)
+            try:
+                if is_being_deleted(pod):
+                    await self.client.delete("pods", name, namespace, grace_period=0)
+                elif (pod.get("status") or {}).get("phase", "Pending") == "Pending":
+                    await self.report(pod, ready=self.ready)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
 
     async def report(self, pod, *, ready):
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
@@ -132,7 +229,10 @@ class FakeKubelet:
         await self.client.patch("pods", name, patch, namespace, subresource="status")
 
     async def beat(self):
-        """Renew the node's lease every 10 s and post its status every 5 min."""
+        """Say that the node is well, then renew its lease every 10 s."""
+        now = timestamp(self.world.clock.now())
+        status = {"conditions": node_conditions(now)}
+        await self.client.patch("nodes", self.name, {"status": status}, subresource="status")
         while True:
             await self.renew()
             await self.world.clock.sleep(10)
@@ -152,13 +252,7 @@ class FakeKubelet:
             await self.client.create(leases, lease)
 
 
-def node(name, *, labels=None, taints=(), cpu="4", memory="8Gi", pods="110", ready=True, now=""):
-    listed = {
-        "MemoryPressure": "False",
-        "DiskPressure": "False",
-        "PIDPressure": "False",
-        "Ready": str(ready),
-    }
+def node(name, *, labels=None, taints=(), cpu="4", memory="8Gi", pods="110", now=""):
     capacity = {"cpu": cpu, "memory": memory, "pods": pods}
     return {
         "apiVersion": "v1",
@@ -171,33 +265,24 @@ def node(name, *, labels=None, taints=(), cpu="4", memory="8Gi", pods="110", rea
         "status": {
             "capacity": capacity,
             "allocatable": capacity,
-            "conditions": [
-                {
-                    "type": kind,
-                    "status": status,
-                    "reason": "Kubelet",
-                    "message": "",
-                    "lastHeartbeatTime": now,
-                    "lastTransitionTime": now,
-                }
-                for kind, status in listed.items()
-            ],
+            "conditions": node_conditions(now) if now else [],
         },
     }
 
 
-@asynccontextmanager
-async def running(*coroutines):
-    tasks = [asyncio.create_task(each) for each in coroutines]
-    try:
-        yield
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def node_conditions(now):
+    listed = {"MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False"}
+    return [
+        {
+            "type": kind,
+            "status": status,
+            "reason": "Kubelet",
+            "message": "",
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+        }
+        for kind, status in {**listed, "Ready": "True"}.items()
+    ]
 
 
 @pytest.fixture
@@ -207,20 +292,16 @@ def make_world():
     @asynccontextmanager
     async def make(*, nodes=0, controllers=True, scheduler=True, ready=True):
         world = World()
-        world.node = node
-        parts = []
-        now = timestamp(world.clock.now())
         for number in range(1, nodes + 1):
-            name = f"node-{number}"
-            await world.api.create("nodes", node(name, now=now))
-            world.kubelets[name] = FakeKubelet(world, name, ready=ready)
-            parts.append(world.kubelets[name].run())
+            await world.add_node(f"node-{number}", ready=ready)
         if controllers:
-            parts.append(ControllerManager(world.connect, world.clock, HOST, ROOT_CA).run())
+            world.start_controllers()
         if scheduler:
-            parts.append(scheduler_server.run(world.connect, world.clock, HOST))
-        async with running(*parts):
+            world.start_scheduler()
+        try:
             await world.settle()
             yield world
+        finally:
+            await world.stop_all()
 
     return make
