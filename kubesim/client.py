@@ -30,7 +30,7 @@ class Client:
     ) -> None:
         self._server = server
         self._user = UserInfo(user, groups=tuple(groups))
-        self._agent = user.rpartition(":")[2]
+        self._agent = _program(user)
 
     async def get(self, resource: str, name: str, namespace: str | None = None) -> Object:
         """Return an object. Raises StatusError, as every method here."""
@@ -173,6 +173,15 @@ class Client:
             assert isinstance(response.body, bytes)
             raise StatusError.from_status(json.loads(response.body))
         return response
+
+
+def _program(user: str) -> str:
+    """Return the name of the program that acts under an identity, for managedFields."""
+    if user.startswith("system:node:"):
+        return "kubelet"
+    if user.startswith("system:serviceaccount:kube-system:"):
+        return "kube-controller-manager"
+    return user.rpartition(":")[2]
 
 
 async def _chunks(response: Response) -> AsyncIterator[bytes]:

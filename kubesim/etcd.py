@@ -12,7 +12,7 @@ import sqlite3
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -225,10 +225,10 @@ class Etcd:
     def _load(self) -> None:
         self.compacted, records, leases = self._backend.load()
         self.revision = max(self.compacted, records[-1].revision if records else 1)
-        for record in records:
-            self._remember(record)
         for lease, ttl in leases.items():
             self._leases[lease] = _Lease(ttl, self._clock.monotonic() + ttl)
+        for record in records:
+            self._remember(record)
 
     def get(self, key: str) -> Record | None:
         """Return a key's latest record, or None."""
@@ -325,10 +325,7 @@ class Etcd:
 
     def revoke(self, lease: int) -> None:
         """End a lease and delete the keys attached to it. Raises LeaseNotFoundError."""
-        self._lease(lease)
-        attached = [
-            key for key in self._keys if (record := self.get(key)) and record.lease == lease
-        ]
+        attached = sorted(self._lease(lease).keys)
         self.txn({}, [Delete(key) for key in attached])
         del self._leases[lease]
         self._backend.drop_lease(lease)
@@ -401,10 +398,18 @@ class Etcd:
             insort(self._keys, record.key)
         previous = versions[-1] if versions and not versions[-1].deleted else None
         versions.append(record)
+        self._attach(record, previous)
         event = Event(record, previous)
         if record.revision > self.compacted:
             self._log.append(event)
         return event
+
+    def _attach(self, record: Record, previous: Record | None) -> None:
+        """Keep each lease's set of keys up to date."""
+        if previous and previous.lease in self._leases:
+            self._leases[previous.lease].keys.discard(record.key)
+        if record.lease in self._leases:
+            self._leases[record.lease].keys.add(record.key)
 
     def _compact_key(self, key: str, revision: int) -> list[Record]:
         versions = self._versions[key]
@@ -427,6 +432,7 @@ class Etcd:
 class _Lease:
     ttl: float
     deadline: float
+    keys: set[str] = field(default_factory=set)
 
 
 class Watch:

@@ -3,6 +3,7 @@
 The defaults are those of pkg/apis/*/v1/defaults.go in Kubernetes 1.37.
 """
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -188,6 +189,10 @@ def _default_node(node: Object) -> None:
 
 def _default_secret(secret: Object) -> None:
     secret.setdefault("type", "Opaque")
+    clear = secret.pop("stringData", {})
+    if clear:
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in clear.items()}
+        secret["data"] = secret.get("data", {}) | encoded
 
 
 def _default_endpoints(endpoints: Object) -> None:

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim.api import schema
-from kubesim.apiserver import errors, strategic
+from kubesim.apiserver import errors, fields, strategic
+from kubesim.apiserver.apply import Declaration, apply
 from kubesim.apiserver.call import Call
+from kubesim.apiserver.decoding import YAML, parse_body
+from kubesim.apiserver.managedfields import APPLY, Manager
 
 Change = Callable[[Any], Any]
 JSON_PATCH = "application/json-patch+json"
@@ -34,9 +37,14 @@ def media_type(call: Call) -> str:
     return kind
 
 
-def parse_patch(call: Call) -> Change:
-    """Return a call's patch as a function of the current object. Raises 400, 415 and 422."""
+def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
+    """Return a call's patch as a function of the current object. Raises 400, 415 and 422.
+
+    `reset` are the fields that this write cannot set, and so nobody comes to own by it.
+    """
     kind = media_type(call)
+    if kind == APPLY_PATCH:
+        return _apply_patch(call, reset, now)
     try:
         body = json.loads(call.request.body)
     except ValueError as error:
@@ -49,6 +57,26 @@ def parse_patch(call: Call) -> Change:
         return lambda current: merge(current, body)
     of = schema.type_of(*call.kind)
     return lambda current: strategic.merge(current, body, of)
+
+
+def _apply_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
+    """Return a server-side apply as a function of the current object."""
+    declared = call.read(parse_body(call.request.body, YAML))
+    name = call.parameter("fieldManager")
+    if not name:
+        cause = fields.required("fieldManager", "is required for apply patch")
+        raise errors.invalid("PatchOptions.meta.k8s.io", "", [cause])
+    if declared["metadata"].get("managedFields"):
+        raise errors.bad_request("metadata.managedFields must be nil")
+    declaration = Declaration(
+        declared,
+        schema.type_of(*call.kind),
+        Manager(name, APPLY, declared["apiVersion"], call.info.subresource),
+        now,
+        call.request.flag("force"),
+        reset,
+    )
+    return lambda live: apply(live, declaration)
 
 
 def merge(target: Any, patch: Any) -> Any:

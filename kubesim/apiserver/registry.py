@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kubesim.api import schema
 from kubesim.api.resources import Resource
-from kubesim.apiserver import errors
+from kubesim.apiserver import errors, managedfields
 from kubesim.apiserver.admission import Admission
 from kubesim.apiserver.deletion import DeleteOptions, check_preconditions, deleting
+from kubesim.apiserver.managedfields import UPDATE, Manager
 from kubesim.apiserver.request import UserInfo
 from kubesim.apiserver.storage import Object, Storage, Stored
 from kubesim.apiserver.strategy import Strategy, begin_deletion, keep, strategy_for
@@ -23,6 +25,7 @@ from kubesim.clock import Clock
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 GENERATED_LENGTH = 63 - 5
 EVENT_SECONDS = 3600.0
+LEASE_REUSE_SECONDS = 60.0
 SERVER_OWNED = (
     "namespace",
     "uid",
@@ -41,7 +44,7 @@ class Context:
     user: UserInfo
     subresource: str = ""
     namespace: str = ""
-    manager: str = ""
+    manager: str = ""  # whom managedFields will name; none records nothing
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -59,6 +62,8 @@ class Registry:
         self.clock = clock
         self.admission = admission
         self._strategies: dict[str, Strategy] = {}
+        self._event_lease = 0
+        self._event_lease_until = 0.0
 
     def strategy(self, resource: Resource) -> Strategy:
         """Return a resource's strategy."""
@@ -78,6 +83,7 @@ class Registry:
         """Store a new object. Raises 409 when the name is taken, 422 when it is invalid."""
         resource = context.resource
         metadata = obj["metadata"]
+        self._record(context, obj, {"metadata": {}})
         self._fill_metadata(metadata)
         self.admission.create(context, obj)
         strategy = self.strategy(resource)
@@ -109,6 +115,7 @@ class Registry:
         self._check_version(context, current, new)
         for owned in SERVER_OWNED:
             keep(new["metadata"], current.object["metadata"], owned)
+        self._record(context, new, current.object)
         new = self._prepare_update(context, new, current.object)
         return self._store_update(context, current, new)
 
@@ -127,6 +134,20 @@ class Registry:
         if waiting:
             return self._replace(context, current, waiting), False
         return self._remove(context, current), True
+
+    def _record(self, context: Context, new: Object, old: Object) -> None:
+        """Note in managedFields which fields this write's manager has changed."""
+        if not context.manager:
+            return
+        resource = context.resource
+        managedfields.record_update(
+            new,
+            old,
+            schema.type_of(resource.group, resource.version, resource.kind),
+            Manager(context.manager, UPDATE, resource.api_version, context.subresource),
+            timestamp(self.clock.now()),
+            self.strategy(resource).reset_fields(context.subresource),
+        )
 
     def _fill_metadata(self, metadata: Object) -> None:
         if not metadata.get("name") and metadata.get("generateName"):
@@ -195,8 +216,17 @@ class Registry:
         return Stored(obj, 0, resource)
 
     def _lease(self, resource: Resource) -> int:
-        """Events are forgotten after an hour."""
-        return self.storage.store.grant(EVENT_SECONDS) if resource.plural == "events" else 0
+        """Return the lease of a new object: Events are forgotten after an hour.
+
+        Events of the same minute share one, as in k8s.io/apiserver's etcd3 lease manager.
+        """
+        if resource.plural != "events":
+            return 0
+        now = self.clock.monotonic()
+        if not self._event_lease or now > self._event_lease_until:
+            self._event_lease = self.storage.store.grant(EVENT_SECONDS + LEASE_REUSE_SECONDS)
+            self._event_lease_until = now + LEASE_REUSE_SECONDS
+        return self._event_lease
 
 
 def _same(new: Object, old: Object) -> bool:

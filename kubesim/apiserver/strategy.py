@@ -32,6 +32,12 @@ class Strategy:
         self.resource = resource
         self.has_status = resource.subresource("status") is not None
 
+    def reset_fields(self, subresource: str) -> tuple[str, ...]:
+        """Return the fields that a write cannot set, and so nobody comes to own by it."""
+        if subresource == "status":
+            return ("spec",)
+        return ("status",) if self.has_status else ()
+
     def prepare_create(self, obj: Object) -> None:
         """Take out what a creator may not set, and put in what every new object has."""
         if self.has_status:

@@ -6,9 +6,9 @@ from kubesim.apiserver.call import JSON_HEADERS, Call
 from kubesim.apiserver.decoding import DecodeError, Decoder, parse_body
 from kubesim.apiserver.defaulting import apply_defaults
 from kubesim.apiserver.deletion import DeleteOptions
-from kubesim.apiserver.patch import Change, parse_patch
+from kubesim.apiserver.patch import APPLY_PATCH, Change, media_type, parse_patch
 from kubesim.apiserver.reads import Reads
-from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.registry import Registry, timestamp
 from kubesim.apiserver.request import Response
 from kubesim.apiserver.storage import Object, list_json
 
@@ -34,6 +34,7 @@ class Writes:
     def _bind(self, call: Call, binding: Object) -> Response:
         now = self._registry.clock.now()
         context, name = call.context(), call.info.name
+        context.manager = ""  # nobody owns a Pod's node
         self._registry.update(context, name, lambda pod: subresources.bind(pod, binding, now))
         return call.answer_object(201, subresources.succeeded(201))
 
@@ -58,19 +59,25 @@ class Writes:
         return call.answer(200 if before else 201, stored)
 
     def patch(self, call: Call) -> Response:
-        """Change an object by one of the four kinds of patch."""
-        apply = parse_patch(call)
+        """Change an object by one of the four kinds of patch; an apply may create it."""
+        context, applies = call.context(), media_type(call) == APPLY_PATCH
+        if applies:
+            context.manager = ""  # an apply says itself who owns what
+        reset = self._registry.strategy(call.resource).reset_fields(call.info.subresource)
+        change = parse_patch(call, reset, timestamp(self._registry.clock.now()))
         if call.info.subresource == "scale":
-            return self._rescale(call, apply)
+            return self._rescale(call, change)
 
         def transform(current: Object) -> Object:
-            obj = call.read(apply(current))
+            obj = call.read(change(current))
             self._check_name(call, obj)
+            self._place(call, obj)
             apply_defaults(call.resource, obj)
             return obj
 
-        stored = self._registry.update(call.context(), call.info.name, transform)
-        return call.answer(200, stored)
+        exists = self._registry.storage.get(call.resource, call.info.namespace, call.info.name)
+        stored = self._registry.update(context, call.info.name, transform, create=applies)
+        return call.answer(200 if exists else 201, stored)
 
     def _rescale(self, call: Call, change: Change) -> Response:
         def transform(current: Object) -> Object:
