@@ -11,7 +11,7 @@ from kubesim.apiserver.registry import Context
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo
 from kubesim.apiserver.storage import Object, Stored, dump
 
-JSON_HEADERS = {"Content-Type": "application/json"}
+JSON_HEADERS = {"content-type": "application/json"}
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Call:
         headers = dict(JSON_HEADERS)
         if self.warnings:
             quoted = [text.replace('"', '\\"') for text in self.warnings]
-            headers["Warning"] = ", ".join(f'299 - "{text}"' for text in quoted)
+            headers["warning"] = ", ".join(f'299 - "{text}"' for text in quoted)
         return headers
 
 

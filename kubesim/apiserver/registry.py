@@ -49,6 +49,11 @@ class Context:
     warnings: list[str] = field(default_factory=list)
 
 
+Validator = Callable[[Context, Object | None, Object | None], None]
+"""Refuses a write by raising: (context, new, old), without new a deletion, without old a creation.
+"""
+
+
 def timestamp(moment: datetime) -> str:
     """Return a moment as metav1.Time spells it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -61,6 +66,7 @@ class Registry:
         self.storage = storage
         self.clock = clock
         self.admission = admission
+        self.validators: list[Validator] = []
         self._strategies: dict[str, Strategy] = {}
         self._event_lease = 0
         self._event_lease_until = 0.0
@@ -89,6 +95,7 @@ class Registry:
         strategy = self.strategy(resource)
         strategy.prepare_create(obj)
         validate(resource, obj)
+        self._ask_validators(context, obj, None)
         if self.storage.get(resource, context.namespace, metadata["name"]):
             raise errors.already_exists(resource.full_name, metadata["name"])
         strategy.complete(self.storage, obj)
@@ -117,6 +124,7 @@ class Registry:
             keep(new["metadata"], current.object["metadata"], owned)
         self._record(context, new, current.object)
         new = self._prepare_update(context, new, current.object)
+        self._ask_validators(context, new, current.object)
         return self._store_update(context, current, new)
 
     def delete(self, context: Context, name: str, options: DeleteOptions) -> tuple[Stored, bool]:
@@ -125,6 +133,7 @@ class Registry:
         self.admission.delete(context, name)
         current = self.get(resource, context.namespace, name)
         check_preconditions(resource, current.object, options)
+        self._ask_validators(context, None, current.object)
         if resource.plural == "namespaces" and current.object["spec"].get("finalizers"):
             return self._terminate(context, current), False
         now = self.clock.now()
@@ -134,6 +143,10 @@ class Registry:
         if waiting:
             return self._replace(context, current, waiting), False
         return self._remove(context, current), True
+
+    def _ask_validators(self, context: Context, new: Object | None, old: Object | None) -> None:
+        for validator in self.validators:
+            validator(context, new, old)
 
     def _record(self, context: Context, new: Object, old: Object) -> None:
         """Note in managedFields which fields this write's manager has changed."""

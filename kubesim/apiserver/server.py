@@ -6,44 +6,31 @@ handler of the verb. No transport: the HTTPS adapter and in-process clients call
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from kubesim.api import resources
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.admission import Admission
+from kubesim.apiserver.authentication import ANONYMOUS, Authenticator
+from kubesim.apiserver.authorization import Authorizer, forbidden
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.defaulting import apply_defaults
 from kubesim.apiserver.reads import Reads
 from kubesim.apiserver.registry import Context, Registry
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse
-from kubesim.apiserver.storage import Object, Storage, dump
+from kubesim.apiserver.responses import json_response, text_response
+from kubesim.apiserver.storage import Object, Storage
 from kubesim.apiserver.writes import Writes
 from kubesim.clock import Clock
 from kubesim.etcd import Etcd
 
 log = logging.getLogger(__name__)
-ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
 APISERVER = UserInfo("system:apiserver", groups=("system:masters",))
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 UNSIMULATED = (
     "kubesim does not simulate it; a real cluster, for example the course's kind engine, has it"
 )
-
-
-class Authenticator(Protocol):
-    """Finds out who asks."""
-
-    async def authenticate(self, request: Request) -> UserInfo:
-        """Return who asks. Raises 401."""
-
-
-class Authorizer(Protocol):
-    """Decides whether they may."""
-
-    async def authorize(self, user: UserInfo, info: RequestInfo) -> tuple[bool, str]:
-        """Return whether the user may do it, and why (not)."""
 
 
 class Audit(Protocol):
@@ -63,6 +50,7 @@ class APIServer:
 
     `endpoints` answer the paths that are no resources, asked in order until one does. `virtual`
     answers creations of what is not stored, by "plural[.group]" or "plural/subresource".
+    `validators` are asked before every write and refuse it by raising.
     `connect` answers a Pod's log, exec and attach. `disable_admission` names plugins to leave
     out, as --disable-admission-plugins does. A part that is not given lets everything pass.
     """
@@ -84,6 +72,7 @@ class APIServer:
         self.storage = Storage(store)
         admission = Admission(self.storage, frozenset(disable_admission))
         self.registry = Registry(self.storage, clock, admission)
+        self.validators = self.registry.validators
         self.authenticator = authenticator
         self.authorizer = authorizer
         self.audit = audit
@@ -141,7 +130,7 @@ class APIServer:
             return
         allowed, reason = await self.authorizer.authorize(user, info)
         if not allowed:
-            raise errors.forbidden(info.full_resource, info.name, denial(user, info, reason))
+            raise forbidden(user, info, reason)
 
     async def _answer(self, request: Request, user: UserInfo, info: RequestInfo) -> Response:
         if not info.is_resource:
@@ -162,7 +151,7 @@ class APIServer:
             response = await endpoint(request, user)
             if response:
                 return response
-        return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
+        return text_response("404 page not found\n", 404)
 
     async def _answer_virtual(self, call: Call, handler: VirtualHandler) -> Response:
         answer = await handler(call.info, call.user, call.body_object())
@@ -193,27 +182,9 @@ def find(info: RequestInfo) -> Resource:
     return resource
 
 
-def denial(user: UserInfo, info: RequestInfo, reason: str) -> str:
-    """Return the real server's sentence for what a user may not do."""
-    if not info.is_resource:
-        return f'User "{user.name}" cannot {info.verb} path "{info.path}"'
-    what = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
-    where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
-    because = f": {reason}" if reason else ""
-    return (
-        f'User "{user.name}" cannot {info.verb} resource "{what}" '
-        f'in API group "{info.group}"{where}{because}'
-    )
-
-
-def json_response(status: int, obj: Any) -> Response:
-    """Return an object as a JSON answer."""
-    return Response(status, {"Content-Type": "application/json"}, dump(obj) + b"\n")
-
-
 def status_response(error: errors.StatusError) -> Response:
     """Return an error's Status as an answer."""
-    response = json_response(error.code, error.status)
+    response = json_response(error.status, error.code)
     if error.code == 429:
-        response = replace(response, headers=response.headers | {"Retry-After": "1"})
+        response.headers["retry-after"] = "1"
     return response

@@ -97,8 +97,17 @@ class PodStrategy(Strategy):
     counts_generation = True
 
     def initial_status(self, obj: Object) -> Object:
-        """A new Pod is Pending."""
-        return {"phase": "Pending", "qosClass": quality_of_service(obj["spec"])}
+        """A new Pod is Pending, and says so if it does not want to be scheduled yet."""
+        status: Object = {"phase": "Pending", "qosClass": quality_of_service(obj["spec"])}
+        if obj["spec"].get("schedulingGates"):
+            gated = {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+            status["conditions"] = [gated]
+        return status
 
     def prepare_status_update(self, new: Object, old: Object) -> Object:
         """The quality of service cannot change, whatever a status says."""

@@ -145,6 +145,7 @@ def pod_update(new: Object, old: Object) -> Iterator[Cause]:
             yield forbidden(f"spec.{field}", "pod updates may not add or remove containers")
             return
     yield from _deadline_update(after, before)
+    yield from _gates_update(after.get("schedulingGates", []), before.get("schedulingGates", []))
     yield from _toleration_update(after.get("tolerations", []), before.get("tolerations", []))
     changes = list(_differences(_fixed(after), _fixed(before), "spec"))
     if changes:
@@ -153,7 +154,7 @@ def pod_update(new: Object, old: Object) -> Iterator[Cause]:
 
 def _fixed(spec: Object) -> Object:
     """Return the part of a spec that may not change."""
-    changing = ("tolerations", "activeDeadlineSeconds")
+    changing = ("tolerations", "activeDeadlineSeconds", "schedulingGates")
     fixed = {field: value for field, value in spec.items() if field not in changing}
     for field in ("containers", "initContainers"):
         if field in fixed:
@@ -171,6 +172,13 @@ def _deadline_update(new: Object, old: Object) -> Iterator[Cause]:
         yield invalid(path, after, why)
     elif before is not None and after > before:
         yield invalid(path, after, "must be less than or equal to previous value")
+
+
+def _gates_update(new: list[Any], old: list[Any]) -> Iterator[Cause]:
+    added = [gate for gate in new if gate not in old]
+    if added:
+        why = f"only deletion is allowed, but found new scheduling gate '{added[0].get('name')}'"
+        yield forbidden("spec.schedulingGates", why)
 
 
 def _toleration_update(new: list[Any], old: list[Any]) -> Iterator[Cause]:
