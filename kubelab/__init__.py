@@ -5,6 +5,6 @@ from typing import Any
 
 def load_ipython_extension(shell: Any) -> None:
     """Add the magics of the labs to a notebook: `%load_ext kubelab`."""
-    from kubelab import exercises
+    from kubelab.exercises import register
 
-    exercises.register(shell)
+    register(shell)

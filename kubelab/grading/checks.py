@@ -227,7 +227,7 @@ class Check:
         self, pod: str, container: str, url: str, *, within: float = SECONDS, look: str = ""
     ) -> str:
         """Fetch a URL from inside a container that has wget, and return the body."""
-        command = ["wget", "-q", "-T", "5", "-O", "-", url]
+        command = ["wget", "-q", "-O", "-", url]
         answered: list[str] = self._wait(
             lambda: [self.exec(pod, container, command)],
             within,

@@ -44,7 +44,7 @@ def create(cluster: Any, exercise: str) -> Workplace:
     delete_leftovers(api_client)
     namespace = f"{exercise.rpartition('/')[2][:40]}-{secrets.token_hex(3)}"
     try:
-        _create_objects(api_client, namespace)
+        _create_objects(cluster, namespace)
         token = _token(api_client, namespace)
     except BaseException:
         _delete(api_client, namespace)
@@ -52,9 +52,10 @@ def create(cluster: Any, exercise: str) -> Workplace:
     return Workplace(api_client, namespace, _kubeconfig(cluster.kubeconfig, namespace, token))
 
 
-def _create_objects(api_client: Any, namespace: str) -> None:
+def _create_objects(cluster: Any, namespace: str) -> None:
     from kubernetes.client import CoreV1Api, RbacAuthorizationV1Api
 
+    api_client = cluster.api_client()
     core, rbac = CoreV1Api(api_client), RbacAuthorizationV1Api(api_client)
     labels = {GRADER_LABEL: _this_process()}
     core.create_namespace({"metadata": {"name": namespace, "labels": labels}})
@@ -64,8 +65,10 @@ def _create_objects(api_client: Any, namespace: str) -> None:
     name = _cluster_wide_name(namespace)
     rbac.create_cluster_role({"metadata": {"name": name}, "rules": NODE_RULES})
     rbac.create_cluster_role_binding(_binding("ClusterRole", name, namespace))
+    # Before 1.24 a Pod is refused until its ServiceAccount has a token Secret.
+    needs_secret = not cluster.version_at_least(1, 24)
     waiting.until(
-        lambda: core.read_namespaced_service_account("default", namespace),
+        lambda: _usable(core.read_namespaced_service_account("default", namespace), needs_secret),
         what=f"the default ServiceAccount of namespace {namespace}",
     )
     # The authorizer learns of new roles by a watch, so a moment after they are written.
@@ -76,6 +79,10 @@ def _create_objects(api_client: Any, namespace: str) -> None:
         ),
         what="the learner's permissions",
     )
+
+
+def _usable(account: Any, needs_secret: bool) -> bool:
+    return bool(account.secrets) or not needs_secret
 
 
 def _binding(kind: str, role: str, namespace: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """YAML answers: read safely, with line numbers, as kubectl reads manifests."""
 
+import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,32 @@ LARGEST = 100_000  # values, counting what an alias repeats: a small file can st
 
 @dataclass(frozen=True)
 class Document:
-    """One document of a YAML file, and the line on which it begins."""
+    """One document of a YAML file, and where its parts stand in the file."""
 
-    line: int
     content: dict[str, Any]
+    node: yaml.Node
+
+    @property
+    def line(self) -> int:
+        """The line on which the document begins, from 1."""
+        return self.node.start_mark.line + 1
+
+    def line_of(self, field: str) -> int:
+        """Return the line of a field as the API names it: `spec.containers[0].image`.
+
+        Where the document has no such field, the line of the nearest one around it.
+        """
+        node, line = self.node, self.line
+        for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", field):
+            if index and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):
+                node = node.value[int(index)]
+                line = node.start_mark.line + 1
+                continue
+            found = [pair for pair in _pairs(node) if pair[0].value == key]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        return line
 
     def __str__(self) -> str:
         metadata = self.content.get("metadata") or {}
@@ -34,6 +57,10 @@ class _Loader(yaml.SafeLoader):
                 raise AnswerError(f"the key {key.value!r} stands twice in one mapping", line=line)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
+    return node.value if isinstance(node, yaml.MappingNode) else []
 
 
 def parse(text: str) -> list[Document]:
@@ -64,7 +91,7 @@ def _documents(text: str) -> Iterator[Document]:
             raise AnswerError(f"expected an object with fields, not a {kind}", line=line)
         if _size(content) > LARGEST:
             raise AnswerError("the document is far too large, once its aliases are expanded")
-        yield Document(line, content)
+        yield Document(content, node)
 
 
 def _size(value: Any, room: int = LARGEST) -> int:

@@ -7,6 +7,7 @@ resource serves a kind (API discovery).
 import base64
 import difflib
 import json
+import re
 import ssl
 from typing import Any
 
@@ -42,9 +43,7 @@ class Submitter:
         # As kubectl does: a misspelt field is an error. Servers before 1.25 ignore the parameter.
         status, answer = self._call("POST", f"{path}?fieldValidation=Strict", document.content)
         if status >= 400:
-            look = SCOPE if status == 403 else f"the fields of {document}"
-            problem = f"the API server refused {document}: {answer.get('message', status)}"
-            raise AnswerError(problem, line=document.line, look=look)
+            raise _refused(document, status, answer)
         return answer
 
     def _type_of(self, document: Document) -> tuple[str, str]:
@@ -104,6 +103,17 @@ class Submitter:
         except ValueError:
             answer = {"message": response.data.decode("utf-8", "replace").strip()}
         return response.status, answer if isinstance(answer, dict) else {}
+
+
+def _refused(document: Document, status: int, answer: dict[str, Any]) -> AnswerError:
+    """Word a refusal, with the line of the field that the API server objects to."""
+    message = str(answer.get("message", status))
+    causes = (answer.get("details") or {}).get("causes") or []
+    fields = [str(cause.get("field", "")) for cause in causes]
+    fields += re.findall(r'(?:unknown|duplicate) field "([^"]+)"', message)
+    line = document.line_of(fields[0]) if fields else document.line
+    look = SCOPE if status == 403 else "what the message says about a field, and that line"
+    return AnswerError(f"the API server refused {document}: {message}", line=line, look=look)
 
 
 def _group_path(version: str) -> str:
