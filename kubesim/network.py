@@ -24,7 +24,7 @@ BACKLOG = 128
 DNS_ADDRESS = "10.96.0.10"
 
 Address = tuple[str, int]
-NameServer = Callable[[str, str], "list[str] | None"]
+NameServer = Callable[[str, str], "list[str] | None"]  # name, record type
 
 
 class Connection:

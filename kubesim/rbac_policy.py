@@ -252,6 +252,8 @@ def cluster_role_bindings() -> Iterator[Object]:
         yield _binding(name, role, [_subject("Group", group) for group in groups])
     for role, user in USER_BINDINGS.items():
         yield _binding(role, role, [_subject("User", user)])
+    name_server = {"kind": "ServiceAccount", "name": "kube-dns", "namespace": "kube-system"}
+    yield _binding("system:kube-dns", "system:kube-dns", [name_server])
     for controller in CONTROLLER_ROLES:
         account = {"kind": "ServiceAccount", "name": controller, "namespace": "kube-system"}
         name = f"system:controller:{controller}"

@@ -1,8 +1,16 @@
 """What the API server asks of a kubelet: logs and commands in containers (the real port 10250)."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from kubesim.apiserver import errors
+from kubesim.kubelet.container import ContainerRunner
+from kubesim.runtime.container import Execution, StartError
+from kubesim.runtime.logs import ContainerLog, Entry
+
+if TYPE_CHECKING:
+    from kubesim.kubelet.kubelet import Kubelet
 
 
 class ExecSession(Protocol):
@@ -59,3 +67,118 @@ class KubeletServer(Protocol):
         tty: bool,
     ) -> ExecSession:
         """Start a command in a container; raises StatusError if the container does not run."""
+
+
+class ContainerServer:
+    """Serves the containers of one kubelet."""
+
+    def __init__(self, kubelet: "Kubelet") -> None:
+        self._kubelet = kubelet
+
+    def logs(  # noqa: PLR0913 - the options of the API
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool = False,
+        tail_lines: int | None = None,
+        since_seconds: int | None = None,
+        since_time: datetime | None = None,
+        timestamps: bool = False,
+        previous: bool = False,
+        limit_bytes: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Stream a container's log; see KubeletServer.logs."""
+        log = self._log(namespace, pod, container, previous)
+        if since_seconds is not None:
+            since_time = self._kubelet.clock.now() - timedelta(seconds=since_seconds)
+        return _stream(log, follow, tail_lines, since_time, timestamps, limit_bytes)
+
+    def _log(self, namespace: str, pod: str, container: str, previous: bool) -> ContainerLog:
+        runner = self._runner("containerLogs", namespace, pod, container)
+        run = runner.previous if previous else runner.current
+        if previous and runner.waiting and runner.finished:
+            run = runner.current
+        if run:
+            return run.log
+        if previous:
+            raise errors.bad_request(
+                f'previous terminated container "{container}" in pod "{pod}" not found'
+            )
+        reason = runner.waiting.reason if runner.waiting else "ContainerCreating"
+        if reason in ("ErrImagePull", "ImagePullBackOff"):
+            reason = "trying and failing to pull image"
+        raise errors.bad_request(
+            f'container "{container}" in pod "{pod}" is waiting to start: {reason}'
+        )
+
+    def _runner(self, what: str, namespace: str, pod: str, container: str) -> ContainerRunner:
+        if not self._kubelet.running:
+            ip = self._kubelet.config.ip
+            raise errors.internal(
+                f'Get "https://{ip}:10250/{what}/{namespace}/{pod}/{container}": '
+                f"dial tcp {ip}:10250: connect: no route to host"
+            )
+        worker = self._kubelet.worker(namespace, pod)
+        runner = worker.runner(container) if worker else None
+        if runner is None:
+            raise errors.not_found("pods", pod)
+        return runner
+
+    async def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: list[str],
+        *,
+        stdin: bool = False,
+        tty: bool = False,
+    ) -> Execution:
+        """Start a command in a container; see KubeletServer.exec."""
+        runner = self._runner("exec", namespace, pod, container)
+        if runner.current is None or not runner.current.running:
+            raise errors.internal(
+                f'unable to upgrade connection: container not found ("{container}")'
+            )
+        try:
+            return runner.current.execute(command, stdin, tty)
+        except StartError as error:
+            identity = runner.current.id
+            raise errors.internal(
+                f"Internal error occurred: error executing command in container: failed to exec in "
+                f'container: failed to start exec "{identity}": OCI runtime exec failed: '
+                f"exec failed: unable to start container process: {error}"
+            ) from error
+
+
+async def _stream(
+    log: ContainerLog,
+    follow: bool,
+    tail_lines: int | None,
+    since: datetime | None,
+    timestamps: bool,
+    limit: int | None,
+) -> AsyncIterator[bytes]:
+    entries = [each for each in log.entries() if since is None or each.time >= since]
+    kept = (
+        entries if tail_lines is None else entries[len(entries) - min(tail_lines, len(entries)) :]
+    )
+    skipped = len(log.entries()) - len(kept)
+    left = limit
+    async for entry in log.follow(skipped) if follow else _each(kept):
+        data = entry.data
+        if timestamps:
+            data = f"{entry.time:%Y-%m-%dT%H:%M:%S.%f}000Z ".encode() + data
+        if left is not None:
+            data = data[:left]
+            left -= len(data)
+        yield data
+        if left == 0:
+            return
+
+
+async def _each(entries: list[Entry]) -> AsyncIterator[Entry]:
+    for entry in entries:
+        yield entry

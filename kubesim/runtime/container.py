@@ -78,6 +78,7 @@ class Container:
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
         self.exit_code: int | None = None
+        self.failure = ""
         self.ended = asyncio.Event()
         files = FileSystem(config.image.build(clock.now).root, clock.now)
         self.world = World(

@@ -67,9 +67,9 @@ class ContainerLog:
         """Return the last `size` bytes."""
         return b"".join(entry.data for entry in self._entries)[-size:]
 
-    async def follow(self) -> AsyncIterator[Entry]:
-        """Yield what is there and what comes, until the container ends."""
-        position = self._dropped
+    async def follow(self, skipped: int = 0) -> AsyncIterator[Entry]:
+        """Yield what is there, without the `skipped` oldest, and what comes, until the end."""
+        position = self._dropped + skipped
         while True:
             position = max(position, self._dropped)
             for entry in list(self._entries)[position - self._dropped :]:

@@ -209,7 +209,7 @@ async def nslookup(process: Process, _options: Options, operands: list[str]) -> 
     config = resolver_config(process)
     server = operands[1] if operands[1:] else next(iter(config.servers), "127.0.0.1")
     network = process.network.network
-    if network.query(server, "kubernetes.default.svc.cluster.local", "PING") is None:
+    if network.query(server, "svc.cluster.local", "A") is None:
         await process.clock.sleep(10)
         await process.write(";; connection timed out; no servers could be reached\n\n", 1)
         return 1

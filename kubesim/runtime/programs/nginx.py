@@ -34,6 +34,7 @@ class Location:
     exact: bool = False
     root: str = ""
     alias: str = ""
+    index: list[str] = field(default_factory=list)
     answer: tuple[int, str] | None = None
 
 
@@ -123,7 +124,7 @@ def _directive(words: list[str], target: Server | Location | None, where: str) -
         target.root = values[0]
     elif name == "alias" and isinstance(target, Location):
         target.alias = values[0]
-    elif name == "index" and isinstance(target, Server):
+    elif name == "index":
         target.index = values
     elif name == "return" and values[0].isdigit():
         target.answer = (int(values[0]), values[1] if values[1:] else "")
@@ -295,7 +296,8 @@ class Nginx:
         name = posixpath.join(root, path.lstrip("/"))
         if location.alias:
             name = location.alias + path[len(location.prefix) :]
-        return await self._file(name, path, server, request, connection)
+        index = location.index or server.index
+        return await self._file(name, path, index, request, connection)
 
     def _fixed(
         self, fixed: tuple[int, str], request: http.Message, connection: Connection, path: str
@@ -323,7 +325,7 @@ class Nginx:
         self,
         name: str,
         path: str,
-        server: Server,
+        index: list[str],
         request: http.Message,
         connection: Connection,
     ) -> Answer:
@@ -332,7 +334,7 @@ class Nginx:
             if not path.endswith("/"):
                 host = request.headers.get("host", "localhost")
                 return self._error(301, {"Location": f"http://{host}{path}/"})
-            found = [each for each in server.index if files.exists(posixpath.join(name, each))]
+            found = [each for each in index if files.exists(posixpath.join(name, each))]
             if not found:
                 await self._log_error(
                     f'directory index of "{name}" is forbidden', request, connection

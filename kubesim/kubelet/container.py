@@ -1,0 +1,492 @@
+"""One container of a Pod through all its runs: start, probe, restart with back-off."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from kubesim.kubelet import probes
+from kubesim.kubelet.backoff import Backoff
+from kubesim.kubelet.environment import environment, expand
+from kubesim.kubelet.sources import MissingSourceError
+from kubesim.objects import Object, timestamp
+from kubesim.runtime.container import Container, ContainerConfig, StartError
+from kubesim.runtime.filesystem import File
+from kubesim.runtime.images import Image, ImageNotFound, InvalidImageName
+from kubesim.runtime.signals import LINUX
+
+if TYPE_CHECKING:
+    from kubesim.kubelet.pod_worker import PodWorker
+
+RETRY = 10.0  # seconds after which a container that can't be configured is tried again
+NEXT_LOOK = 1.0  # seconds until the kubelet looks at a Pod again that it has just changed
+MIN_GRACE = 2  # seconds for a container to end even if its preStop hook took all the time
+START_FAILED = 128
+MAX_MESSAGE = 4096
+LOG_TAIL = 2048
+RUNC = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+    "runc create failed: unable to start container process: error during container init: "
+)
+
+
+class Role(Enum):
+    """What a container is for its Pod."""
+
+    INIT = "init"
+    SIDECAR = "sidecar"
+    MAIN = "main"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why a container does not run."""
+
+    reason: str
+    message: str = ""
+
+
+class NotStartedError(Exception):
+    """The container could not be started this time; it waits for `waiting`."""
+
+    def __init__(self, waiting: Waiting, delay: float) -> None:
+        super().__init__(waiting.reason)
+        self.waiting = waiting
+        self.delay = delay
+
+
+class ContainerRunner:
+    """Runs one container of a Pod, and knows its status."""
+
+    def __init__(self, worker: "PodWorker", spec: Object, role: Role, old: Object | None) -> None:
+        self.spec = spec
+        self.role = role
+        self.name = spec["name"]
+        self.waiting: Waiting | None = Waiting("ContainerCreating")
+        self.current: Container | None = None
+        self.previous: Container | None = None
+        self.restart_count = 0
+        self.started = asyncio.Event()
+        self.launched = asyncio.Event()
+        self.ready = False
+        self._worker = worker
+        self._clock = worker.node.clock
+        self._backoff = Backoff(self._clock)
+        self._pull_backoff = Backoff(self._clock)
+        self._last_state: Object = {}
+        self._image_status = (spec["image"], "")
+        self._changed = False
+        self._changing: asyncio.Task[None] | None = None
+        if old:
+            self._take_over(old)
+
+    def _take_over(self, old: Object) -> None:
+        """Go on after the kubelet's own restart: what ran has died with the node."""
+        state = old.get("state") or {}
+        self._last_state = old.get("lastState") or {}
+        self.restart_count = old.get("restartCount", 0)
+        if "running" in state:
+            self._last_state = {"terminated": self._lost(old, state["running"])}
+        elif "terminated" in state:
+            self._last_state = state
+        if old.get("containerID"):
+            self.restart_count += 1
+
+    def _lost(self, old: Object, running: Object) -> Object:
+        return {
+            "exitCode": 255,
+            "reason": "Unknown",
+            "startedAt": running.get("startedAt"),
+            "finishedAt": timestamp(self._clock.now()),
+            "containerID": old.get("containerID", ""),
+        }
+
+    def take_spec(self, spec: Object) -> None:
+        """Take a newer spec; another image means another run."""
+        changed = spec["image"] != self.spec["image"]
+        self.spec = spec
+        if changed and self.current and self.current.running:
+            self._changed = True
+            message = f"Container {self.name} definition changed, will be restarted"
+            self._changing = asyncio.ensure_future(self.stop(message, self._worker.grace_period))
+
+    def settle(self) -> None:
+        """Stop waiting for another run, because there will be none."""
+        if self.finished:
+            self.waiting = None
+        self.ready = False
+        self.started.clear()
+
+    # Status
+
+    def status(self) -> Object:
+        """Return the container's ContainerStatus."""
+        current = self.current
+        image, image_id = self._image_status
+        result: Object = {
+            "name": self.name,
+            "state": self._state(),
+            "lastState": self._last(),
+            "ready": self.ready,
+            "restartCount": self.restart_count,
+            "image": image,
+            "imageID": image_id,
+            "started": self.started.is_set(),
+        }
+        if current:
+            result["containerID"] = f"containerd://{current.id}"
+        return result
+
+    def _state(self) -> Object:
+        if self.waiting:
+            message = {"message": self.waiting.message} if self.waiting.message else {}
+            return {"waiting": {"reason": self.waiting.reason, **message}}
+        assert self.current is not None
+        if self.current.started_at and self.current.running:
+            return {"running": {"startedAt": timestamp(self.current.started_at)}}
+        return {"terminated": self._terminated(self.current)}
+
+    def _last(self) -> Object:
+        if self.waiting and self.current and self.current.finished_at:
+            return {"terminated": self._terminated(self.current)}
+        if self.previous:
+            return {"terminated": self._terminated(self.previous)}
+        return self._last_state
+
+    def _terminated(self, container: Container) -> Object:
+        code = container.exit_code or 0
+        reason = "Completed" if code == 0 else "Error"
+        started, finished = container.started_at, container.finished_at
+        assert finished is not None
+        result: Object = {
+            "exitCode": code,
+            "reason": reason if started else "StartError",
+            "startedAt": timestamp(started) if started else "1970-01-01T00:00:00Z",
+            "finishedAt": timestamp(finished),
+            "containerID": f"containerd://{container.id}",
+        }
+        message = self._message(container)
+        if message:
+            result["message"] = message
+        return result
+
+    def _message(self, container: Container) -> str:
+        """Return what the container left in its termination log, or the end of its log."""
+        if not container.started_at:
+            return container.failure
+        log = next(each for each in container.config.mounts if each.path == self._message_path)
+        assert isinstance(log.node, File)
+        text = bytes(log.node.data[:MAX_MESSAGE])
+        policy = self.spec.get("terminationMessagePolicy", "File")
+        if not text and policy == "FallbackToLogsOnError" and container.exit_code:
+            text = container.log.tail(LOG_TAIL)
+        return text.decode(errors="replace")
+
+    @property
+    def _message_path(self) -> str:
+        return str(self.spec.get("terminationMessagePath") or "/dev/termination-log")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the container's last run has ended."""
+        return self.current is not None and self.current.finished_at is not None
+
+    # Running
+
+    async def run(self) -> None:
+        """Run the container, again and again as its restart policy says."""
+        while True:
+            await self._start()
+            self.launched.set()
+            await self._watch_over()
+            await self._worker.publish()
+            if not self.restarts():
+                return
+            await self._back_off()
+            self.restart_count += 1
+
+    def restarts(self) -> bool:
+        """Tell whether the container is to run again after its end."""
+        if self._changed:
+            self._changed = False
+            return True
+        if self.role is Role.SIDECAR:
+            return True
+        policy = self._worker.pod["spec"].get("restartPolicy", "Always")
+        if self.role is Role.INIT or self.spec.get("restartPolicy"):
+            policy = self.spec.get("restartPolicy", "OnFailure" if policy == "Always" else policy)
+        failed = self.current is None or self.current.exit_code != 0
+        return policy == "Always" or (policy == "OnFailure" and failed)
+
+    async def _back_off(self) -> None:
+        """Wait as long as the crashes so far deserve; the first restart is immediate."""
+        assert self.current is not None
+        delay = self._backoff.delay()
+        if delay:
+            metadata = self._worker.pod["metadata"]
+            where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+            self.waiting = Waiting(
+                "CrashLoopBackOff",
+                f"back-off {_duration(self._backoff.current)} restarting failed "
+                f"container={self.name} pod={where}",
+            )
+            message = f"Back-off restarting failed container {self.name} in pod {where}"
+            self._event("Warning", "BackOff", message)
+            await self._worker.publish()
+            await self._clock.sleep(delay)
+        self._backoff.next()
+
+    async def _start(self) -> None:
+        """Start the container, waiting for what it needs."""
+        while True:
+            try:
+                config = await self._configure(await self._image())
+                break
+            except NotStartedError as error:
+                self.waiting = error.waiting
+                self.launched.set()
+                await self._worker.publish()
+                await self._clock.sleep(error.delay)
+        self._keep(Container(self._worker.sandbox, config, self._identity()))
+        assert self.current is not None
+        self._event("Normal", "Created", "Container created")
+        try:
+            self.current.start()
+        except StartError as error:
+            self._start_failed(str(error))
+            await self._worker.publish()
+            return
+        self._event("Normal", "Started", "Container started")
+        await self._post_start(self.current)
+
+    def _keep(self, container: Container) -> None:
+        if self.current:
+            self.previous = self.current
+        self.current = container
+
+    def _identity(self) -> str:
+        return f"{self._worker.uid}/{self.name}/{self.restart_count}/{self._clock.now()}"
+
+    def _start_failed(self, message: str) -> None:
+        assert self.current is not None
+        self.current.failure = RUNC + message
+        self.current.fail(START_FAILED)
+        self.waiting = Waiting("RunContainerError", self.current.failure)
+        self._event("Warning", "Failed", f"Error: {self.current.failure}")
+
+    async def _image(self) -> Image:
+        reference = self.spec["image"]
+        policy = self.spec.get("imagePullPolicy", "IfNotPresent")
+        try:
+            image = self._worker.node.images.find(reference)
+        except InvalidImageName as error:
+            self._event("Warning", "InspectFailed", str(error))
+            self._event("Warning", "Failed", "Error: InvalidImageName")
+            raise NotStartedError(Waiting("InvalidImageName", str(error)), RETRY) from None
+        except ImageNotFound as error:
+            if policy == "Never":
+                raise self._never_pulled(reference) from None
+            await self._pull_failed(reference, str(error))
+            raise AssertionError from None
+        if policy == "Always":
+            self._event("Normal", "Pulling", f'Pulling image "{reference}"')
+            self._event(
+                "Normal",
+                "Pulled",
+                f'Successfully pulled image "{reference}" in 0s (0s including waiting). '
+                f"Image size: {image.size} bytes.",
+            )
+        else:
+            message = f'Container image "{reference}" already present on machine'
+            self._event("Normal", "Pulled", f"{message} and can be accessed by the pod")
+        self._image_status = (image.reference, image.id)
+        return image
+
+    def _never_pulled(self, reference: str) -> NotStartedError:
+        message = f'Container image "{reference}" is not present with pull policy of Never'
+        self._event("Warning", "ErrImageNeverPull", message)
+        self._event("Warning", "Failed", "Error: ErrImageNeverPull")
+        return NotStartedError(Waiting("ErrImageNeverPull", message), RETRY)
+
+    async def _pull_failed(self, reference: str, message: str) -> None:
+        """Report that an image can't be pulled, and raise when to try again."""
+        error = f"rpc error: code = NotFound desc = {message}"
+        self._event("Normal", "Pulling", f'Pulling image "{reference}"')
+        self._event("Warning", "Failed", f'Failed to pull image "{reference}": {error}')
+        self._event("Warning", "Failed", "Error: ErrImagePull")
+        self.waiting = Waiting("ErrImagePull", error)
+        await self._worker.publish()
+        self._pull_backoff.next()
+        await self._clock.sleep(NEXT_LOOK)
+        back_off = f'Back-off pulling image "{reference}"'
+        self._event("Normal", "BackOff", back_off)
+        self._event("Warning", "Failed", "Error: ImagePullBackOff")
+        waiting = Waiting("ImagePullBackOff", f"{back_off}: ErrImagePull: {error}")
+        raise NotStartedError(waiting, self._pull_backoff.delay())
+
+    async def _configure(self, image: Image) -> ContainerConfig:
+        worker = self._worker
+        try:
+            variables = await environment(
+                worker.sources, worker.current_pod(), self.spec, worker.services()
+            )
+        except MissingSourceError as error:
+            self._event("Warning", "Failed", f"Error: {error}")
+            raise NotStartedError(
+                Waiting("CreateContainerConfigError", str(error)), RETRY
+            ) from None
+        return ContainerConfig(
+            self.name,
+            image,
+            [expand(text, variables) for text in self.spec.get("command") or []],
+            [expand(text, variables) for text in self.spec.get("args") or []],
+            variables,
+            worker.mounts(self.spec, variables, self._message_path),
+            self.spec.get("workingDir") or "",
+            self.spec.get("stdin", False),
+            self.spec.get("tty", False),
+        )
+
+    # Hooks and probes
+
+    def _target(self) -> probes.Target:
+        assert self.current is not None
+        worker = self._worker
+        return probes.Target(self.current, self.spec, worker.ip, worker.node.namespace, self._clock)
+
+    async def _post_start(self, container: Container) -> None:
+        hook = (self.spec.get("lifecycle") or {}).get("postStart")
+        if hook and not (await probes.handle(self._target(), hook)).success:
+            self._event("Warning", "FailedPostStartHook", "PostStartHook failed")
+            await self.stop("FailedPostStartHook", self._worker.grace_period)
+            self.waiting = Waiting("PostStartHookError", "PostStartHook failed")
+            return
+        self.waiting = None
+        if not self.spec.get("startupProbe"):
+            self._count_as_started()
+        await self._worker.publish()
+
+    async def _watch_over(self) -> None:
+        """Probe the container until it ends."""
+        assert self.current is not None
+        watching = asyncio.ensure_future(self._probe_all())
+        try:
+            await self.current.ended.wait()
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+        if self.waiting and self.waiting.reason == "PostStartHookError":
+            self.waiting = None
+        self.started.clear()
+        self.ready = self.role is Role.INIT and self.current.exit_code == 0
+
+    async def _probe_all(self) -> None:
+        startup = self.spec.get("startupProbe")
+        if startup:
+            await self._probe(startup, "Startup", self._mark_started, self._kill_for("startup"))
+        async with asyncio.TaskGroup() as tasks:
+            for kind, good, bad in (
+                ("readiness", self._mark_ready, self._mark_unready),
+                ("liveness", _nothing, self._kill_for("liveness")),
+            ):
+                spec = self.spec.get(f"{kind}Probe")
+                if spec:
+                    tasks.create_task(self._probe(spec, kind.capitalize(), good, bad))
+
+    async def _probe(self, spec: Object, kind: str, good: "Action", bad: "Action") -> None:
+        """Probe periodically and act when a threshold is reached; a startup probe ends then."""
+        await self._clock.sleep(spec.get("initialDelaySeconds") or 0)
+        limits = {True: spec.get("successThreshold") or 1, False: spec.get("failureThreshold") or 3}
+        last, count = None, 0
+        while True:
+            result = await probes.probe(self._target(), spec)
+            count = count + 1 if result.success == last else 1
+            last = result.success
+            if not result.success:
+                self._event("Warning", "Unhealthy", f"{kind} probe failed: {result.output}")
+            if count >= limits[result.success]:
+                await (good if result.success else bad)()
+                if kind == "Startup" and result.success:
+                    return
+                count = 0 if not result.success else count
+            await self._clock.sleep(spec.get("periodSeconds") or 10)
+
+    async def _mark_started(self) -> None:
+        self._count_as_started()
+        await self._worker.publish()
+
+    def _count_as_started(self) -> None:
+        self.started.set()
+        self.ready = self.role is not Role.INIT and not self.spec.get("readinessProbe")
+
+    async def _mark_ready(self) -> None:
+        if not self.ready:
+            self.ready = True
+            await self._worker.publish()
+
+    async def _mark_unready(self) -> None:
+        if self.ready:
+            self.ready = False
+            await self._worker.publish()
+
+    def _kill_for(self, kind: str) -> "Action":
+        async def kill() -> None:
+            message = f"Container {self.name} failed {kind} probe, will be restarted"
+            spec = self.spec[f"{kind}Probe"]
+            grace = spec.get("terminationGracePeriodSeconds", self._worker.grace_period)
+            await self.stop(message, grace)
+
+        return kill
+
+    # Stopping
+
+    async def stop(self, message: str, grace: float) -> None:
+        """End the container: preStop hook, the image's stop signal, and KILL after `grace` s."""
+        container = self.current
+        if container is None or not container.running:
+            return
+        self._event("Normal", "Killing", message)
+        deadline = self._clock.monotonic() + grace
+        await self._pre_stop(grace)
+        container.signal(self._stop_signal(container))
+        left = max(deadline - self._clock.monotonic(), MIN_GRACE if grace else 0)
+        try:
+            async with self._clock.timeout(left):
+                await container.ended.wait()
+        except TimeoutError:
+            container.kill()
+            await container.ended.wait()
+
+    def _stop_signal(self, container: Container) -> int:
+        name = (self.spec.get("lifecycle") or {}).get("stopSignal")
+        return LINUX[name.removeprefix("SIG")] if name else container.config.image.stop_signal
+
+    async def _pre_stop(self, grace: float) -> None:
+        hook = (self.spec.get("lifecycle") or {}).get("preStop")
+        if not hook or not grace:
+            return
+        try:
+            async with self._clock.timeout(grace):
+                result = await probes.handle(self._target(), hook)
+        except TimeoutError:
+            result = probes.Result(False)
+        if not result.success:
+            self._event("Warning", "FailedPreStopHook", "PreStopHook failed")
+
+    def _event(self, kind: str, reason: str, message: str) -> None:
+        self._worker.event(kind, reason, message, self)
+
+
+Action = Callable[[], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    return
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -1,0 +1,123 @@
+"""The node agent: a worker for every Pod that is bound to this node."""
+
+import asyncio
+import logging
+
+from kubesim.client import Client
+from kubesim.clock import Clock
+from kubesim.events import EventRecorder
+from kubesim.informer import Change, Informer
+from kubesim.kubelet.context import NodeContext
+from kubesim.kubelet.node import NodeAgent, NodeConfig
+from kubesim.kubelet.pod_worker import PodWorker
+from kubesim.kubelet.server import ContainerServer
+from kubesim.network import Network
+from kubesim.objects import Object
+from kubesim.runtime.images import ImageStore
+
+log = logging.getLogger(__name__)
+
+
+class Kubelet:
+    """Runs one node. It may be stopped, as by pulling its plug, and run again."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        client: Client,
+        images: ImageStore,
+        network: Network,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.client = client
+        self.images = images
+        self.network = network
+        self.clock = clock
+        self.running = False
+        self.server = ContainerServer(self)
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._powered: asyncio.Task[None] | None = None
+        self.network.add_node(config.name, config.ip).pod_cidr = config.pod_cidr
+        self.network.nodes[config.name].up = False
+
+    async def run(self) -> None:
+        """Register the node and run its Pods until stopped."""
+        self.network.add_node(self.config.name, self.config.ip)
+        self.running = True
+        self._powered = asyncio.ensure_future(self._work())
+        try:
+            await asyncio.shield(asyncio.wait({self._powered}))
+            if not self._powered.cancelled():
+                self._powered.result()
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Let the node go dark at once: its containers die, nobody hears from it."""
+        if not self.running:
+            return
+        self.running = False
+        self.network.nodes[self.config.name].up = False
+        tasks = list(self._tasks.values())
+        if self._powered:
+            tasks.append(self._powered)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._workers.clear()
+        self.network.remove_pods(self.config.name)
+
+    async def _work(self) -> None:
+        recorder = EventRecorder(self.client, self.clock, "kubelet", self.config.name)
+        services = Informer(self.client, "services", self.clock)
+        pods = Informer(
+            self.client, "pods", self.clock, field_selector=f"spec.nodeName={self.config.name}"
+        )
+        context = NodeContext(
+            self.config,
+            self.client,
+            self.clock,
+            self.images,
+            self.network,
+            recorder,
+            lambda namespace: services.cache.list(namespace),
+        )
+        agent = NodeAgent(self.config, self.client, self.clock, self.images, recorder)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(recorder.run())
+            tasks.create_task(agent.run())
+            tasks.create_task(services.run())
+            await services.synced.wait()
+            pods.add_handler(lambda change: self._pod_changed(context, change))
+            tasks.create_task(pods.run())
+
+    def _pod_changed(self, context: NodeContext, change: Change) -> None:
+        pod: Object = change.object
+        uid = pod["metadata"]["uid"]
+        worker = self._workers.get(uid)
+        if change.new is None:
+            if worker:
+                worker.remove()
+        elif worker:
+            worker.update(pod)
+        else:
+            self._workers[uid] = PodWorker(context, pod)
+            task = asyncio.ensure_future(self._workers[uid].run())
+            task.add_done_callback(lambda done: self._ended(uid, done))
+            self._tasks[uid] = task
+
+    def _ended(self, uid: str, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(uid, None)
+        self._workers.pop(uid, None)
+        if not task.cancelled() and task.exception():
+            log.error("pod worker %s failed", uid, exc_info=task.exception())
+
+    def worker(self, namespace: str, name: str) -> PodWorker | None:
+        """Return the worker of a Pod."""
+        for worker in self._workers.values():
+            if (worker.namespace, worker.name) == (namespace, name):
+                return worker
+        return None

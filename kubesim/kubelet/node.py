@@ -1,0 +1,234 @@
+"""The Node object and its Lease: registration, status, heartbeats."""
+
+import asyncio
+import hashlib
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kubesim.apiserver.errors import StatusError
+from kubesim.client import Client
+from kubesim.clock import Clock
+from kubesim.events import EventRecorder
+from kubesim.objects import Object, condition, timestamp
+from kubesim.runtime.images import ImageStore
+
+LEASE_DURATION = 40  # seconds
+LEASE_PERIOD = 10.0  # nodeLeaseRenewInterval: a quarter of the duration
+STATUS_PERIOD = 300.0  # nodeStatusReportFrequency, while nothing changes
+RETRY = 0.2
+MAX_RETRY = 7.0
+CAPACITY = {
+    "cpu": "4",
+    "memory": "8Gi",
+    "ephemeral-storage": "100Gi",
+    "hugepages-1Gi": "0",
+    "hugepages-2Mi": "0",
+    "pods": "110",
+}
+CONDITIONS = (  # type, healthy status, reason, message
+    (
+        "MemoryPressure",
+        "False",
+        "KubeletHasSufficientMemory",
+        "kubelet has sufficient memory available",
+    ),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)
+EVENTS = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady")
+VERSION = "v1.37.0"
+RUNTIME_VERSION = "containerd://2.2.0+kubesim"
+
+Action = Callable[[], Awaitable[None]]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What a node is told about itself."""
+
+    name: str
+    ip: str
+    pod_cidr: str
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: list[Object] = field(default_factory=list)
+
+
+class NodeAgent:
+    """Keeps the API server informed about one node."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        client: Client,
+        clock: Clock,
+        images: ImageStore,
+        recorder: EventRecorder,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._clock = clock
+        self._images = images
+        self._recorder = recorder
+        self._boot_id = str(uuid.uuid4())
+        self.uid = ""
+
+    async def run(self) -> None:
+        """Register, then report until cancelled."""
+        await self._persist(self._register)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._every(LEASE_PERIOD, self._renew_lease))
+            tasks.create_task(self._every(STATUS_PERIOD, self._update_status))
+
+    async def _every(self, period: float, action: Action) -> None:
+        while True:
+            await self._persist(action)
+            await self._clock.sleep(period)
+
+    async def _persist(self, action: Action) -> None:
+        """Do `action`, again and again while the API server does not take it."""
+        delay = RETRY
+        while True:
+            try:
+                await action()
+            except StatusError as error:
+                log.warning("node %s: %s", self._config.name, error)
+                await self._clock.sleep(delay)
+                delay = min(delay * 2, MAX_RETRY)
+            else:
+                return
+
+    async def _register(self) -> None:
+        name = self._config.name
+        try:
+            node = await self._client.create("nodes", self._new_node())
+        except StatusError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            node = await self._client.get("nodes", name)
+        self.uid = node["metadata"]["uid"]
+        self._event("Starting", "Starting kubelet.")
+
+    def _event(self, reason: str, message: str) -> None:
+        about = {"kind": "Node", "name": self._config.name, "uid": self._config.name}
+        self._recorder.event(about, "Normal", reason, message)
+
+    def _new_node(self) -> Object:
+        config = self._config
+        arch = {"arch": "amd64", "os": "linux"}
+        labels = {f"beta.kubernetes.io/{key}": value for key, value in arch.items()}
+        labels |= {f"kubernetes.io/{key}": value for key, value in arch.items()}
+        labels |= {"kubernetes.io/hostname": config.name, **config.labels}
+        annotations = {
+            "node.alpha.kubernetes.io/ttl": "0",
+            "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+        }
+        spec: Object = {
+            "podCIDR": config.pod_cidr,
+            "podCIDRs": [config.pod_cidr],
+            "providerID": f"kubesim://{config.name}",
+        }
+        if config.taints:
+            spec["taints"] = config.taints
+        return {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": config.name, "labels": labels, "annotations": annotations},
+            "spec": spec,
+            "status": self._status({}, self._clock.now()),
+        }
+
+    async def _update_status(self) -> None:
+        node = await self._client.get("nodes", self._config.name)
+        before = condition(node, "Ready")
+        status = self._status(node, self._clock.now())
+        patch = {"status": status}
+        await self._client.patch("nodes", self._config.name, patch, subresource="status")
+        if before is None or before["status"] != "True":
+            for reason in EVENTS:
+                self._event(reason, f"Node {self._config.name} status is now: {reason}")
+
+    def _status(self, node: Object, now: datetime) -> Object:
+        return {
+            "addresses": [
+                {"type": "InternalIP", "address": self._config.ip},
+                {"type": "Hostname", "address": self._config.name},
+            ],
+            "capacity": CAPACITY,
+            "allocatable": CAPACITY,
+            "conditions": [_condition(node, *each, now) for each in CONDITIONS],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "nodeInfo": self._info(),
+            "images": [
+                {"names": [image.id, image.reference], "sizeBytes": image.size}
+                for image in self._images.all()
+            ],
+        }
+
+    def _info(self) -> Object:
+        machine = hashlib.sha256(self._config.name.encode()).hexdigest()
+        return {
+            "architecture": "amd64",
+            "bootID": self._boot_id,
+            "containerRuntimeVersion": RUNTIME_VERSION,
+            "kernelVersion": "6.12.0-kubesim",
+            "kubeProxyVersion": "",
+            "kubeletVersion": VERSION,
+            "machineID": machine[:32],
+            "operatingSystem": "linux",
+            "osImage": "kubesim (simulated)",
+            "systemUUID": str(uuid.UUID(machine[32:])),
+        }
+
+    async def _renew_lease(self) -> None:
+        spec = {
+            "holderIdentity": self._config.name,
+            "leaseDurationSeconds": LEASE_DURATION,
+            "renewTime": f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%f}Z",
+        }
+        resource, namespace = "leases.coordination.k8s.io", "kube-node-lease"
+        try:
+            await self._client.patch(
+                resource, self._config.name, {"spec": spec}, namespace, kind="merge"
+            )
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            owner = {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "name": self._config.name,
+                "uid": self.uid,
+            }
+            lease = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {
+                    "name": self._config.name,
+                    "namespace": namespace,
+                    "ownerReferences": [owner],
+                },
+                "spec": spec,
+            }
+            await self._client.create(resource, lease)
+
+
+def _condition(
+    node: Object, kind: str, status: str, reason: str, message: str, now: datetime
+) -> Object:
+    old = condition(node, kind)
+    changed = old is None or old["status"] != status
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastHeartbeatTime": timestamp(now),
+        "lastTransitionTime": timestamp(now)
+        if changed or old is None
+        else old["lastTransitionTime"],
+    }

@@ -1,0 +1,370 @@
+"""One Pod on this node, from its arrival to its end."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from kubesim.apiserver.errors import StatusError
+from kubesim.kubelet import mounts, status
+from kubesim.kubelet.container import ContainerRunner, Role, Waiting
+from kubesim.kubelet.context import NodeContext
+from kubesim.kubelet.sources import MissingSourceError, Sources
+from kubesim.kubelet.volumes import REFRESH, Volume, VolumeRefusedError
+from kubesim.objects import Object, is_being_deleted, object_reference, pod_is_finished, timestamp
+from kubesim.runtime.container import MountPoint, Sandbox, make_sandbox
+from kubesim.runtime.filesystem import File
+
+MOUNT_RETRY = 0.5
+MAX_MOUNT_RETRY = 122.0
+FORCED_GRACE = 1.0  # seconds that processes get when their Pod has been removed already
+DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
+
+log = logging.getLogger(__name__)
+
+
+class PodWorker:
+    """Does everything that happens to one Pod; never two things to one container at once."""
+
+    def __init__(self, node: NodeContext, pod: Object) -> None:
+        self.node = node
+        self.pod = pod
+        self.uid: str = pod["metadata"]["uid"]
+        self.namespace: str = pod["metadata"]["namespace"]
+        self.name: str = pod["metadata"]["name"]
+        self.sources = Sources(node.client, self.namespace)
+        self.ip = ""
+        self._sandbox: Sandbox | None = None
+        self._volumes: dict[str, Volume] = {}
+        self._etc: list[MountPoint] = []
+        self._deleting = asyncio.Event()
+        self._removed = False
+        self._publishing = asyncio.Lock()
+        self._verdict: Object = {}
+        self._started_at = (pod.get("status") or {}).get("startTime") or timestamp(node.clock.now())
+        self.init = self._runners("initContainers", Role.INIT)
+        self.main = self._runners("containers", Role.MAIN)
+        self.update(pod)
+
+    def _runners(self, group: str, role: Role) -> list[ContainerRunner]:
+        statuses = (self.pod.get("status") or {}).get(f"{_singular(group)}Statuses") or []
+        known = {each["name"]: each for each in statuses}
+        return [
+            ContainerRunner(
+                self,
+                spec,
+                Role.SIDECAR
+                if role is Role.INIT and spec.get("restartPolicy") == "Always"
+                else role,
+                known.get(spec["name"]),
+            )
+            for spec in self.pod["spec"].get(group) or []
+        ]
+
+    # What others need to know
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """What the containers share; there once the Pod has been prepared."""
+        assert self._sandbox is not None
+        return self._sandbox
+
+    @property
+    def grace_period(self) -> float:
+        """How many seconds containers get to end."""
+        seconds = self.pod["metadata"].get("deletionGracePeriodSeconds")
+        if seconds is None:
+            seconds = self.pod["spec"].get("terminationGracePeriodSeconds", 30)
+        return float(seconds)
+
+    def runner(self, name: str) -> ContainerRunner | None:
+        """Return the container of that name."""
+        return next((each for each in [*self.init, *self.main] if each.name == name), None)
+
+    def current_pod(self) -> Object:
+        """Return the Pod with the addresses that its containers may ask for."""
+        config = self.node.config
+        addresses = {
+            "podIP": self.ip,
+            "podIPs": [{"ip": self.ip}],
+            "hostIP": config.ip,
+            "hostIPs": [{"ip": config.ip}],
+        }
+        return self.pod | {"status": (self.pod.get("status") or {}) | addresses}
+
+    def services(self) -> list[Object]:
+        """Return the Services that the containers get variables for."""
+        own = self.node.services(self.namespace)
+        if not self.pod["spec"].get("enableServiceLinks", True):
+            own = []
+        masters = self.node.services("default") if self.namespace != "default" else []
+        return own + [each for each in masters if each["metadata"]["name"] == "kubernetes"]
+
+    def mounts(
+        self, container: Object, variables: Mapping[str, str], message_path: str
+    ) -> list[MountPoint]:
+        """Return what is mounted into a container."""
+        now = self.node.clock.now()
+        chosen = mounts.volume_mounts(container, self._volumes, variables, now)
+        own = [MountPoint(message_path, File(0o666, now))]
+        taken = {each.path for each in chosen}
+        return [each for each in self._etc + own if each.path not in taken] + chosen
+
+    def event(
+        self, kind: str, reason: str, message: str, container: ContainerRunner | None = None
+    ) -> None:
+        """Record an Event about the Pod or one of its containers."""
+        about = object_reference(self.pod)
+        if container:
+            group = "containers" if container.role is Role.MAIN else "initContainers"
+            about["fieldPath"] = f"spec.{group}{{{container.name}}}"
+        self.node.recorder.event(about, kind, reason, message)
+
+    # What the API server says
+
+    def update(self, pod: Object) -> None:
+        """Take a newer state of the Pod."""
+        self.pod = pod
+        if is_being_deleted(pod):
+            self._deleting.set()
+        specs = {each["name"]: each for each in pod["spec"]["containers"]}
+        for runner in self.main:
+            runner.take_spec(specs[runner.name])
+
+    def remove(self) -> None:
+        """Hear that the Pod is gone from the API server."""
+        self._removed = True
+        self._deleting.set()
+
+    # Life
+
+    async def run(self) -> None:
+        """Run the Pod until it is deleted; cancelled, its containers die with the node."""
+        try:
+            if not pod_is_finished(self.pod) or is_being_deleted(self.pod):
+                await self._until_deleted()
+            await self._deleting.wait()
+            await self._delete()
+        finally:
+            self._release()
+
+    async def _until_deleted(self) -> None:
+        living = asyncio.ensure_future(self._live())
+        deleting = asyncio.ensure_future(self._deleting.wait())
+        try:
+            await asyncio.wait({living, deleting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            deleting.cancel()
+            living.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await living
+
+    async def _live(self) -> None:
+        await self._prepare()
+        refreshing = asyncio.ensure_future(self._refresh_volumes())
+        try:
+            async with self.node.clock.timeout(self._seconds_left()):
+                await self._run_containers()
+        except TimeoutError:
+            self._verdict = {
+                "phase": "Failed",
+                "reason": "DeadlineExceeded",
+                "message": DEADLINE_MESSAGE,
+            }
+            self.event("Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
+            await self._stop_containers(self.grace_period)
+        finally:
+            refreshing.cancel()
+        await self.publish()
+        self._release()
+
+    def _seconds_left(self) -> float | None:
+        limit = self.pod["spec"].get("activeDeadlineSeconds")
+        if limit is None:
+            return None
+        active = self.node.clock.now() - datetime.fromisoformat(self._started_at)
+        return max(0.0, float(limit) - active.total_seconds())
+
+    async def _prepare(self) -> None:
+        """Mount volumes and make the sandbox."""
+        initializing = Waiting("PodInitializing")
+        for runner in [*self.init, *self.main]:
+            runner.waiting = initializing if self.init else Waiting("ContainerCreating")
+        await self.publish()
+        await self._mount()
+        spec = self.pod["spec"]
+        host_network = spec.get("hostNetwork", False)
+        self._sandbox = make_sandbox(
+            self.node.clock,
+            self.node.network,
+            self.node.config.name,
+            mounts.hostname(self.pod),
+            host_network,
+            spec.get("shareProcessNamespace", False),
+        )
+        self.ip = self._sandbox.network.ip
+        self._etc = mounts.etc_files(self.pod, self.ip, self.node.clock.now())
+
+    async def _mount(self) -> None:
+        now = self.node.clock.now
+        for spec in self.pod["spec"].get("volumes") or []:
+            volume = Volume(spec, self.pod, self.sources, now)
+            delay = MOUNT_RETRY
+            while not await self._fill(volume):
+                await self.node.clock.sleep(delay)
+                delay = min(delay * 2, MAX_MOUNT_RETRY)
+            self._volumes[volume.name] = volume
+
+    async def _fill(self, volume: Volume) -> bool:
+        try:
+            await volume.fill(self.current_pod())
+        except (MissingSourceError, VolumeRefusedError, StatusError) as error:
+            message = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
+            self.event("Warning", "FailedMount", message)
+            return False
+        return True
+
+    async def _refresh_volumes(self) -> None:
+        """Bring files up to date that come from objects; a lost source leaves them as they are."""
+        changing = [each for each in self._volumes.values() if each.changes]
+        while changing:
+            await self.node.clock.sleep(REFRESH)
+            for volume in changing:
+                await self._fill(volume)
+
+    async def _run_containers(self) -> None:
+        """Run init containers one after the other, then the others; sidecars stay beside them."""
+        sidecars: list[asyncio.Task[None]] = []
+        try:
+            if await self._run_init(sidecars):
+                await self._run_main()
+        finally:
+            for task in sidecars:
+                task.cancel()
+            await asyncio.gather(*sidecars, return_exceptions=True)
+        await self._stop_sidecars(self.grace_period)
+
+    async def _run_init(self, sidecars: list[asyncio.Task[None]]) -> bool:
+        for runner in self.init:
+            if runner.role is Role.SIDECAR:
+                sidecars.append(asyncio.ensure_future(runner.run()))
+                await runner.started.wait()
+                continue
+            await runner.run()
+            if runner.current is None or runner.current.exit_code:
+                return False
+        return True
+
+    async def _run_main(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for runner in self.main:
+                tasks.create_task(runner.run())
+                await runner.launched.wait()
+
+    # The end
+
+    async def _stop_containers(self, grace: float) -> None:
+        regular = [each for each in [*self.init, *self.main] if each.role is not Role.SIDECAR]
+        deadline = self.node.clock.monotonic() + grace
+        await asyncio.gather(
+            *(each.stop(f"Stopping container {each.name}", grace) for each in regular)
+        )
+        await self._stop_sidecars(max(0.0, deadline - self.node.clock.monotonic()))
+
+    async def _stop_sidecars(self, grace: float) -> None:
+        for runner in reversed(self.init):
+            if runner.role is Role.SIDECAR:
+                await runner.stop(f"Stopping container {runner.name}", grace)
+
+    async def _delete(self) -> None:
+        """End the containers, report their end, and let the API server forget the Pod."""
+        await self._stop_containers(FORCED_GRACE if self._removed else self.grace_period)
+        for runner in [*self.init, *self.main]:
+            runner.settle()
+        if self._removed:
+            return
+        await self.publish()
+        with contextlib.suppress(StatusError):
+            await self.node.client.delete(
+                "pods", self.name, self.namespace, grace_period=0, uid=self.uid
+            )
+
+    def _release(self) -> None:
+        """Free what the Pod holds; what still runs dies."""
+        for runner in [*self.init, *self.main]:
+            if runner.current:
+                runner.current.kill()
+        if self._sandbox and not self.pod["spec"].get("hostNetwork"):
+            self.node.network.remove_pod(self._sandbox.network)
+
+    # Status
+
+    async def publish(self) -> None:
+        """Write the Pod's status to the API server if it differs from what is there."""
+        async with self._publishing:
+            try:
+                stored = await self.node.client.get("pods", self.name, self.namespace)
+                if stored["metadata"]["uid"] != self.uid:
+                    return
+                wanted = self._status(stored)
+                if _differs(wanted, stored.get("status") or {}):
+                    await self.node.client.patch(
+                        "pods",
+                        self.name,
+                        {"metadata": {"uid": self.uid}, "status": wanted},
+                        self.namespace,
+                        subresource="status",
+                        kind="merge",
+                    )
+            except StatusError as error:
+                if error.code != 404:
+                    log.warning("status of pod %s/%s: %s", self.namespace, self.name, error)
+
+    def _status(self, pod: Object) -> Object:
+        init = [each.status() for each in self.init]
+        main = [each.status() for each in self.main]
+        phase = self._verdict.get("phase") or self._phase(pod, init, main)
+        config = self.node.config
+        result: Object = {
+            "phase": phase,
+            "conditions": status.conditions(
+                pod, init, main, phase, bool(self.ip), self.node.clock.now()
+            ),
+            "hostIP": config.ip,
+            "hostIPs": [{"ip": config.ip}],
+            "startTime": self._started_at,
+            "qosClass": status.qos_class(pod),
+            "containerStatuses": main,
+            **self._verdict,
+        }
+        if init:
+            result["initContainerStatuses"] = init
+        if self.ip:
+            result |= {"podIP": self.ip, "podIPs": [{"ip": self.ip}]}
+        if "generation" in pod["metadata"]:
+            result["observedGeneration"] = pod["metadata"]["generation"]
+        return result
+
+    def _phase(self, pod: Object, init: Sequence[Object], main: Sequence[Object]) -> str:
+        if self._deleting.is_set() and all("running" not in each["state"] for each in main):
+            ended = [each["state"].get("terminated") for each in main]
+            if all(ended):
+                codes = [each["exitCode"] for each in ended if each]
+                return "Failed" if any(codes) else "Succeeded"
+        return status.phase(pod, init, main)
+
+
+def _differs(wanted: Any, stored: Any) -> bool:
+    """Tell whether a merge patch with `wanted` would change `stored`."""
+    if isinstance(wanted, dict) and isinstance(stored, dict):
+        return any(_differs(value, stored.get(key)) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(stored, list):
+        pairs = zip(wanted, stored, strict=False)
+        return len(wanted) != len(stored) or any(_differs(*pair) for pair in pairs)
+    return bool(wanted != stored)
+
+
+def _singular(group: str) -> str:
+    return group.removesuffix("s")

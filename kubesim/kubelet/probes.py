@@ -1,0 +1,149 @@
+"""Probes and lifecycle handlers: exec, httpGet, tcpSocket, sleep."""
+
+import asyncio
+from dataclasses import dataclass
+
+from kubesim.clock import Clock
+from kubesim.network import NetworkNamespace
+from kubesim.objects import Object
+from kubesim.runtime import http
+from kubesim.runtime.container import Container, StartError
+from kubesim.runtime.process import reason
+
+MAX_OUTPUT = 10 * 1024
+AGENT = "kube-probe/1.37"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Whether a handler succeeded, and what it said."""
+
+    success: bool
+    output: str = ""
+
+
+@dataclass
+class Target:
+    """The container that a handler is about, and where it is reached from and at."""
+
+    container: Container
+    spec: Object
+    ip: str
+    node: NetworkNamespace
+    clock: Clock
+
+
+async def probe(target: Target, spec: Object) -> Result:
+    """Probe once; `spec` is a core/v1 Probe."""
+    seconds = spec.get("timeoutSeconds") or 1
+    try:
+        async with target.clock.timeout(seconds):
+            return await handle(target, spec)
+    except TimeoutError:
+        return Result(False, _timed_out(target, spec, seconds))
+
+
+def _timed_out(target: Target, spec: Object, seconds: float) -> str:
+    if "exec" in spec:
+        command = " ".join(spec["exec"].get("command") or [])
+        return f'command timed out: "{command}" timed out after {seconds}s'
+    if "tcpSocket" in spec:
+        return f"dial tcp {_address(target, spec['tcpSocket'])}: i/o timeout"
+    return (
+        f'Get "{_url(target, spec["httpGet"])}": context deadline exceeded '
+        "(Client.Timeout exceeded while awaiting headers)"
+    )
+
+
+async def handle(target: Target, spec: Object) -> Result:
+    """Do what a probe or lifecycle handler says."""
+    if "exec" in spec:
+        return await _exec(target, spec["exec"].get("command") or [])
+    if "httpGet" in spec:
+        return await _http_get(target, spec["httpGet"])
+    if "tcpSocket" in spec:
+        return await _tcp_socket(target, spec["tcpSocket"])
+    if "sleep" in spec:
+        await target.clock.sleep(spec["sleep"]["seconds"])
+        return Result(True)
+    return Result(
+        False, "grpc probes are not simulated by the embedded cluster; use the kind engine"
+    )
+
+
+async def _exec(target: Target, command: list[str]) -> Result:
+    try:
+        running = target.container.execute(command)
+    except StartError as error:
+        return Result(
+            False,
+            f"OCI runtime exec failed: exec failed: unable to start container process: {error}",
+        )
+    output = bytearray()
+    try:
+        async for chunk in running.stdout:
+            output += chunk
+        async for chunk in running.stderr:
+            output += chunk
+        status = await running.wait()
+    except asyncio.CancelledError:
+        running.kill()
+        raise
+    return Result(status == 0, output[:MAX_OUTPUT].decode(errors="replace"))
+
+
+def _port(target: Target, spec: Object) -> int:
+    port = spec["port"]
+    if isinstance(port, int):
+        return port
+    named = (each for each in target.spec.get("ports") or [] if each.get("name") == port)
+    found = next(named, None)
+    return int(found["containerPort"]) if found else 0
+
+
+def _address(target: Target, spec: Object) -> str:
+    return f"{spec.get('host') or target.ip}:{_port(target, spec)}"
+
+
+def _url(target: Target, spec: Object) -> str:
+    path = spec.get("path") or "/"
+    path = path if path.startswith("/") else f"/{path}"
+    return f"{(spec.get('scheme') or 'HTTP').lower()}://{_address(target, spec)}{path}"
+
+
+async def _tcp_socket(target: Target, spec: Object) -> Result:
+    try:
+        connection = await target.node.connect(spec.get("host") or target.ip, _port(target, spec))
+    except OSError as error:
+        why = reason(error).lower()
+        return Result(False, f"dial tcp {_address(target, spec)}: connect: {why}")
+    connection.close()
+    return Result(True)
+
+
+async def _http_get(target: Target, spec: Object) -> Result:
+    url = _url(target, spec)
+    if url.startswith("https"):
+        return Result(
+            False, f'Get "{url}": TLS between containers is not simulated by the embedded cluster'
+        )
+    address = _address(target, spec)
+    try:
+        connection = await target.node.connect(spec.get("host") or target.ip, _port(target, spec))
+    except OSError as error:
+        why = reason(error).lower()
+        return Result(False, f'Get "{url}": dial tcp {address}: connect: {why}')
+    headers = {"Host": address, "User-Agent": AGENT, "Accept": "*/*", "Connection": "close"}
+    headers |= {each["name"]: each["value"] for each in spec.get("httpHeaders") or []}
+    try:
+        target_path = url.split(address, 1)[1]
+        response = await http.send_request(connection, "GET", target_path, headers)
+    except OSError:
+        response = None
+    finally:
+        connection.close()
+    if response is None:
+        return Result(False, f'Get "{url}": EOF')
+    if 200 <= response.status < 400:
+        return Result(True)
+    return Result(False, f"HTTP probe failed with statuscode: {response.status}")
