@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubesim import pki
 from kubesim.apiserver import streams
@@ -28,14 +29,28 @@ from kubesim.client import Client
 from kubesim.clock import Clock
 from kubesim.control import Control
 from kubesim.controllers.manager import ControllerManager
+from kubesim.dns import ClusterDNS
 from kubesim.etcd import Etcd
-from kubesim.kubelet.server import KubeletServer
+from kubesim.kubelet.kubelet import Kubelet
+from kubesim.kubelet.node import NodeConfig
+from kubesim.network import Network
+from kubesim.proxy import ServiceProxy
+from kubesim.runtime.images import ImageStore
 from kubesim.scheduler import server as scheduler
 
 log = logging.getLogger(__name__)
 
 DEFAULT_NODES = 3
 NODE_IP = "172.18.0.{}"  # as in the Docker network that kind makes; .1 is its gateway
+POD_CIDR = "10.244.{}.0/24"
+CONTROL_PLANE_LABELS = (
+    "node-role.kubernetes.io/control-plane",
+    "node.kubernetes.io/exclude-from-external-load-balancers",
+)
+DNS_ACCOUNT = (
+    "system:serviceaccount:kube-system:coredns",
+    ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"),
+)
 SUPERUSER = ("system:apiserver", ("system:masters", "system:authenticated"))
 
 
@@ -74,9 +89,13 @@ class Cluster:
         self._root_ca = root_ca
         self._store = store or Etcd(clock=self.clock)
         self._audit = audit or Audit(self.clock)
-        self._kubelets: dict[str, KubeletServer] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self.server = self._api_server(signer or pki.TokenKey.generate())
+        self.network = Network(self.clock)
+        self.images = ImageStore()
+        self._kubelets = {
+            config.name: self._kubelet(config) for config in _node_configs(self.nodes.values())
+        }
 
     def client(self, user: str, groups: Sequence[str] = ("system:authenticated",)) -> Client:
         """A client in this process, in the name of a user."""
@@ -91,15 +110,37 @@ class Cluster:
         manager = ControllerManager(self.client, self.clock, host, self._root_ca)
         self._spawn("kube-controller-manager", manager.run())
         self._spawn("kube-scheduler", scheduler.run(self.client, self.clock, host))
+        proxy = ServiceProxy(self.client("system:kube-proxy"), self.network, self.clock)
+        self._spawn("kube-proxy", proxy.run())
+        dns = ClusterDNS(self.client(*DNS_ACCOUNT), self.network, self.clock)
+        self._spawn("coredns", dns.run())
+        for name in self.nodes:
+            await self.start_node(name)
 
     async def stop(self) -> None:
         """Stop every part; the store keeps what it has."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
         self._store.close()
         self._audit.close()
+
+    async def stop_node(self, name: str) -> None:
+        """Cut a node's power: its containers die and nobody hears from it."""
+        await self._kubelets[name].stop()
+
+    async def start_node(self, name: str) -> None:
+        """Give a node power; nothing happens to one that has it."""
+        if not self._kubelets[name].running:
+            self._spawn(f"kubelet {name}", self._kubelets[name].run())
+
+    def add_image(self, reference: str) -> None:
+        """Make an image known to every node. Raises ValueError when it cannot be simulated."""
+        self.images.load(reference)
+
+    def _kubelet(self, config: NodeConfig) -> Kubelet:
+        client = self.client(f"system:node:{config.name}", ("system:nodes", "system:authenticated"))
+        return Kubelet(config, client, self.images, self.network, self.clock)
 
     def _api_server(self, signer: Signer) -> APIServer:
         server = APIServer(self._store, self.clock, audit=self._audit, connect=self._connect)
@@ -114,13 +155,28 @@ class Cluster:
         return server
 
     async def _connect(self, info: RequestInfo, request: Request, pod: Object) -> Response:
-        return await streams.connect(info, request, pod, self._kubelets)
+        servers = {name: kubelet.server for name, kubelet in self._kubelets.items()}
+        return await streams.connect(info, request, pod, servers)
 
-    def _spawn(self, name: str, work: Awaitable[None]) -> None:
-        self._tasks.append(asyncio.create_task(_watched(name, work), name=name))
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_watched(name, work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-async def _watched(name: str, work: Awaitable[None]) -> None:
+def _node_configs(nodes: Collection[NodeSpec]) -> Iterator[NodeConfig]:
+    """What kubeadm tells each node; a control plane keeps Pods away if there are workers."""
+    for index, node in enumerate(nodes):
+        labels, taints = dict(node.labels), []
+        if node.role == "control-plane":
+            labels |= dict.fromkeys(CONTROL_PLANE_LABELS, "")
+            if len(nodes) > 1:
+                taints = [{"key": CONTROL_PLANE_LABELS[0], "effect": "NoSchedule"}]
+        address, pods = NODE_IP.format(index + 2), POD_CIDR.format(index)
+        yield NodeConfig(node.name, address, pods, labels, taints)
+
+
+async def _watched(name: str, work: Coroutine[Any, Any, None]) -> None:
     """Await a part's task; a part that fails says so, and the others go on."""
     try:
         await work

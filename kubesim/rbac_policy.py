@@ -133,7 +133,10 @@ CLUSTER_ROLES: dict[str, list[Object]] = {
         rule(READ, "poddisruptionbudgets", "policy"),
         *_REVIEWS,
     ],
-    "system:kube-dns": [rule("list watch", "endpoints services")],
+    "system:coredns": [
+        rule("list watch", "endpoints services pods namespaces"),
+        rule("list watch", "endpointslices", "discovery.k8s.io"),
+    ],
     "system:node-proxier": [
         rule("list watch", "endpoints services"),
         rule(READ, "nodes"),
@@ -254,10 +257,10 @@ def cluster_role_bindings() -> Iterator[Object]:
         yield _binding(role, role, [_subject("User", user)])
     name_server = {"kind": "ServiceAccount", "name": "kube-dns", "namespace": "kube-system"}
     yield _binding("system:kube-dns", "system:kube-dns", [name_server])
+    yield _binding("system:coredns", "system:coredns", [_account("coredns")])
     for controller in CONTROLLER_ROLES:
-        account = {"kind": "ServiceAccount", "name": controller, "namespace": "kube-system"}
         name = f"system:controller:{controller}"
-        yield _binding(name, name, [account])
+        yield _binding(name, name, [_account(controller)])
 
 
 def _aggregation_labels(name: str) -> dict[str, str]:
@@ -284,6 +287,10 @@ def _binding(name: str, role: str, subjects: list[Object]) -> Object:
         "roleRef": reference,
         "subjects": subjects,
     }
+
+
+def _account(name: str) -> Object:
+    return {"kind": "ServiceAccount", "name": name, "namespace": "kube-system"}
 
 
 def _subject(kind: str, name: str) -> Object:

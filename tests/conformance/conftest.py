@@ -1,0 +1,98 @@
+"""The same bodies on every engine, through the doors that everybody uses: client and kubectl."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+BUSYBOX = "busybox:1.36"
+
+
+@pytest.fixture(scope="session")
+def refusal():
+    """Makes a call that must be refused; returns the Status."""
+
+    def call(function, *arguments, **options):
+        with pytest.raises(ApiException) as refused:
+            function(*arguments, **options)
+        status = json.loads(refused.value.body)
+        assert status["code"] == refused.value.status
+        return status
+
+    return call
+
+
+@pytest.fixture
+def core(cluster):
+    return client.CoreV1Api(cluster.api_client())
+
+
+@pytest.fixture
+def apps(cluster):
+    return client.AppsV1Api(cluster.api_client())
+
+
+@pytest.fixture
+def rbac(cluster):
+    return client.RbacAuthorizationV1Api(cluster.api_client())
+
+
+@pytest.fixture(scope="session")
+def kubectl_binary():
+    return shutil.which("kubectl") or pytest.skip("kubectl is not installed")
+
+
+@pytest.fixture
+def kubectl(kubectl_binary, cluster, namespace, tmp_path):
+    """Runs kubectl in the test's namespace; returns what it printed, fails if it fails."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "KUBECONFIG": str(cluster.kubeconfig),
+    }
+
+    def run(*arguments, stdin=None, fails=False, timeout=90):
+        command = [kubectl_binary, "--namespace", namespace, *arguments]
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=timeout,
+            check=False,
+        )
+        assert bool(done.returncode) is fails, f"{command}: {done.stdout}{done.stderr}"
+        return done.stderr if fails else done.stdout
+
+    return run
+
+
+@pytest.fixture
+def shell_pod():
+    """Makes the manifest of a Pod that runs a script in busybox."""
+
+    def make(name, script, *, restart="Always", **container):
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {
+                "restartPolicy": restart,
+                "terminationGracePeriodSeconds": 1,
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": BUSYBOX,
+                        "command": ["sh", "-c", script],
+                        **container,
+                    }
+                ],
+            },
+        }
+
+    return make
