@@ -1,4 +1,4 @@
-"""Recording Events the way client-go's `tools/record` does.
+"""Recording Events the way client-go does (`tools/record` and, for the scheduler, `tools/events`).
 
 `EventRecorder.event` never waits and never fails its caller: the events go through a queue, and
 `run` writes them. On the way they are correlated, so that a crash loop does not flood the store:
@@ -20,11 +20,12 @@ from typing import Any
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
-from kubesim.objects import Object, object_reference, parse_time, timestamp
+from kubesim.objects import Object, micro_timestamp, object_reference, parse_time, timestamp
 
 SIMILAR_EVENTS = 10
 SIMILAR_WINDOW = timedelta(minutes=10)
 BURST = 25
+SERIES_GAP = timedelta(minutes=6)
 REFILL = timedelta(minutes=5)
 CACHE_SIZE = 4096
 _SEQUENCE = itertools.count()
@@ -92,14 +93,13 @@ class EventRecorder:
         counted = self._correlator.correlate(event)
         if counted is None:
             return
-        if counted["count"] > 1 and await self._patch(counted):
-            return
-        await self._client.create("events", counted)
+        changes = {name: counted[name] for name in ("count", "lastTimestamp", "message")}
+        if counted["count"] == 1 or not await self._patch(counted, changes):
+            await self._client.create("events", counted)
 
-    async def _patch(self, event: Object) -> bool:
-        """Count up the event that is there; False when it has expired meanwhile."""
+    async def _patch(self, event: Object, changes: Object) -> bool:
+        """Change the event that is there; False when it has expired meanwhile."""
         meta = event["metadata"]
-        changes = {name: event[name] for name in ("count", "lastTimestamp", "message")}
         try:
             await self._client.patch("events", meta["name"], changes, meta["namespace"])
         except StatusError as error:
@@ -107,6 +107,58 @@ class EventRecorder:
                 return False
             raise
         return True
+
+
+class SeriesRecorder(EventRecorder):
+    """The newer form of Events (events.k8s.io), which the scheduler writes since 1.22.
+
+    They have an `eventTime` instead of first and last timestamps, an `action`, and when they
+    happen again within six minutes a `series` instead of a count.
+    """
+
+    def __init__(self, client: Client, clock: Clock, component: str, host: str) -> None:
+        super().__init__(client, clock, component, host)
+        self._series: dict[tuple[str, ...], Object] = {}
+
+    def event(
+        self, about: Mapping[str, Any], kind: str, reason: str, message: str, action: str = ""
+    ) -> None:
+        """Record what happened; `action` says what the component was doing, in one word."""
+        event = self._make(object_reference(about), kind, reason, message)
+        self._queue.put_nowait(event | {"action": action})
+
+    def _make(self, reference: Object, kind: str, reason: str, message: str) -> Object:
+        old_form = super()._make(reference, kind, reason, message)
+        return old_form | {
+            "source": {},
+            "firstTimestamp": None,
+            "lastTimestamp": None,
+            "count": None,
+            "eventTime": micro_timestamp(self._clock.now()),
+            "reportingInstance": f"{self._component}-{self._host}",
+        }
+
+    async def _write(self, event: Object) -> None:
+        before = self._series.get(_subject(event))
+        if before is None or _last(event) - _last(before) > SERIES_GAP:
+            self._series[_subject(event)] = await self._client.create("events", event)
+            _trim(self._series)
+            return
+        count = (before.get("series") or {"count": 1})["count"] + 1
+        series = {"count": count, "lastObservedTime": event["eventTime"]}
+        self._series[_subject(event)] = before | {"series": series}
+        if not await self._patch(before, {"series": series}):
+            del self._series[_subject(event)]
+            await self._client.create("events", event)
+
+
+def _subject(event: Object) -> tuple[str, ...]:
+    return (*_aggregation_key(event), event["action"], event["message"])
+
+
+def _last(event: Object) -> datetime:
+    series = event.get("series") or {"lastObservedTime": event["eventTime"]}
+    return parse_time(series["lastObservedTime"])
 
 
 @dataclass

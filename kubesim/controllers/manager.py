@@ -5,11 +5,11 @@ audit and `managedFields` tell who did what; the shared caches belong to the man
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 
 from kubesim.client import Client
 from kubesim.clock import Clock
+from kubesim.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpoints import EndpointsController
@@ -23,7 +23,7 @@ from kubesim.controllers.serviceaccount import ServiceAccountController
 from kubesim.controllers.tainteviction import TaintEvictionController
 from kubesim.events import EventRecorder
 from kubesim.informer import InformerFactory
-from kubesim.leaderelection import LeaderElector
+from kubesim.leaderelection import LeaderElector, identity_of
 
 Connect = Callable[[str, Sequence[str]], Client]
 
@@ -36,6 +36,7 @@ SERVICE_ACCOUNT_GROUPS = (
     "system:authenticated",
 )
 CONTROLLERS: tuple[type[Controller], ...] = (
+    ClusterRoleAggregationController,
     DeploymentController,
     EndpointsController,
     GarbageCollector,
@@ -65,7 +66,7 @@ class ControllerManager:
         self._clock = clock
         self._client = connect(USER, GROUPS)
         self._recorder = EventRecorder(self._client, clock, NAME)
-        identity = f"{host}_{uuid.uuid4()}"
+        identity = identity_of(host, NAME)
         self._elector = LeaderElector(self._client, clock, NAME, identity, self._recorder)
 
     async def run(self) -> None:

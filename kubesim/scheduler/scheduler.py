@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
-from kubesim.events import EventRecorder
+from kubesim.events import SeriesRecorder
 from kubesim.informer import Change, InformerFactory
 from kubesim.objects import (
     Object,
@@ -53,11 +53,11 @@ class UnschedulableError(Exception):
 class Scheduler:
     """Watches for Pods without a node and binds them."""
 
-    def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
+    def __init__(self, client: Client, informers: InformerFactory, clock: Clock, host: str) -> None:
         self.client = client
         self.clock = clock
         self.queue = SchedulingQueue(clock)
-        self.recorder = EventRecorder(client, clock, NAME)
+        self.recorder = SeriesRecorder(client, clock, NAME, host)
         self.assumed: dict[str, Object] = {}
         self.pods, self.nodes = informers.informer("pods").cache, informers.informer("nodes").cache
         self.namespaces = informers.informer("namespaces").cache
@@ -120,11 +120,11 @@ class Scheduler:
         name, namespace = meta["name"], meta["namespace"]
         await self.client.create("pods", binding, namespace, name=name, subresource="binding")
         message = f"Successfully assigned {namespace}/{name} to {node}"
-        self.recorder.event(pod, "Normal", "Scheduled", message)
+        self.recorder.event(pod, "Normal", "Scheduled", message, "Binding")
 
     async def _report(self, pod: Object, reason: str, message: str) -> None:
         """Write why the Pod has no node: an Event, and its PodScheduled condition."""
-        self.recorder.event(pod, "Warning", "FailedScheduling", message)
+        self.recorder.event(pod, "Warning", "FailedScheduling", message, "Scheduling")
         old = condition(pod, "PodScheduled") or {}
         if (old.get("status"), old.get("reason"), old.get("message")) == ("False", reason, message):
             return
@@ -137,6 +137,7 @@ class Scheduler:
             "message": message,
             "lastProbeTime": None,
             "lastTransitionTime": now if changed else old["lastTransitionTime"],
+            "observedGeneration": pod["metadata"].get("generation", 0),
         }
         meta = pod["metadata"]
         patch = {"status": {"conditions": [made]}}

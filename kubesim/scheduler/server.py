@@ -1,14 +1,13 @@
 """The process around the scheduler: elects a leader, then schedules."""
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 
 from kubesim.client import Client
 from kubesim.clock import Clock
 from kubesim.events import EventRecorder
 from kubesim.informer import InformerFactory
-from kubesim.leaderelection import LeaderElector
+from kubesim.leaderelection import LeaderElector, identity_of
 from kubesim.scheduler.scheduler import Scheduler
 
 USER = "system:kube-scheduler"
@@ -26,11 +25,11 @@ async def run(connect: Callable[[str, Sequence[str]], Client], clock: Clock, hos
     """
     client = connect(USER, ("system:authenticated",))
     recorder = EventRecorder(client, clock, NAME)
-    elector = LeaderElector(client, clock, NAME, f"{host}_{uuid.uuid4()}", recorder)
+    elector = LeaderElector(client, clock, NAME, identity_of(host, NAME), recorder)
 
     async def lead() -> None:
         informers = InformerFactory(client, clock)
-        scheduler = Scheduler(client, informers, clock)
+        scheduler = Scheduler(client, informers, clock, host)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(informers.run())
             await informers.wait_synced()

@@ -44,6 +44,19 @@ async def test_a_pod_is_bound_and_both_condition_and_event_say_so(make_world):
         ]
 
 
+async def test_events_have_the_newer_form(make_world):
+    async with make_world(nodes=1) as world:
+        await world.create_pod("one")
+        await world.settle()
+        (event,) = [
+            each for each in await world.items("events") if each["involvedObject"]["name"] == "one"
+        ]
+        assert event["reportingComponent"] == "default-scheduler"
+        assert (event["action"], event["source"]) == ("Binding", {})
+        assert event["eventTime"] is not None
+        assert event.get("lastTimestamp") is None
+
+
 async def test_without_nodes_nothing_can_be_done(make_world):
     async with make_world() as world:
         await world.create_pod("one")
@@ -111,7 +124,7 @@ async def test_a_pod_is_tried_again_after_five_minutes_whatever_happens(make_wor
             for each in await world.items("events")
             if each["involvedObject"]["name"] == "picky"
         ]
-        assert event["count"] == 2
+        assert event["series"]["count"] == 2
 
 
 async def test_pods_of_another_scheduler_and_gated_pods_are_left_alone(make_world):
