@@ -25,10 +25,10 @@ def kubectl() -> Path:
     return _on_path("kubectl") or downloaded(KUBECTL)
 
 
-def kind(at_least: tuple[int, int] = (0, 0)) -> Path:
-    """Return the absolute path of a kind, release `at_least` or newer."""
+def kind(at_least: tuple[int, int] | None = None) -> Path:
+    """Return the absolute path of a kind, of release `at_least` if that is given."""
     found = _on_path("kind")
-    if found and kind_version(found) >= at_least:
+    if found and (at_least is None or kind_version(found) >= at_least):
         return found
     return downloaded(KIND)
 

@@ -114,7 +114,6 @@ class Tools:
             )
 
 
-def _kind_for(image: str) -> tuple[int, int]:
-    if kubernetes_version(image) >= pins.FIRST_WITHOUT_KUBEADM_V1BETA3:
-        return pins.FIRST_KIND_WITH_KUBEADM_V1BETA4
-    return (0, 0)
+def _kind_for(image: str) -> tuple[int, int] | None:
+    needs_new_kind = kubernetes_version(image) >= pins.FIRST_WITHOUT_KUBEADM_V1BETA3
+    return pins.FIRST_KIND_WITH_KUBEADM_V1BETA4 if needs_new_kind else None

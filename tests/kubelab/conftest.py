@@ -27,7 +27,7 @@ esac
 KIND = """\
 #!/bin/sh
 cd {folder}
-echo "kind $*" >> calls
+echo "kind $* by $KIND_EXPERIMENTAL_PROVIDER" >> calls
 for word in "$@"; do case $word in --kubeconfig=*) kubeconfig=${{word#--kubeconfig=}} ;; esac; done
 case "$1 $2" in
   "version ") cat kind.version ;;

@@ -185,6 +185,17 @@ def test_the_cluster_is_woken_after_a_reboot(fakes, cluster):
     assert "exited" not in fakes.read("nodes")
 
 
+def test_podman_serves_where_docker_does_not_answer(fakes):
+    (fakes.folder / "docker").rename(fakes.folder / "podman")
+    fakes.docker_answers('{"host": {"cgroupVersion": "v2"}, "version": {"Version": "5.6.0"}}')
+    docker = fakes.folder / "docker"
+    docker.write_text("#!/bin/sh\necho Cannot connect >&2\nexit 1\n")
+    docker.chmod(0o755)
+    fakes.create_fails("ERROR: enough seen")
+    assert cli.main(["up"]) == 1
+    assert "by podman" in fakes.read("calls")
+
+
 @pytest.fixture
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
