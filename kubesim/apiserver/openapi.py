@@ -22,6 +22,7 @@ Object = dict[str, Any]
 OLD_PREFIX = '"#/definitions/'
 NEW_PREFIX = '"#/components/schemas/'
 JSON = "application/json"
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -40,7 +41,7 @@ class OpenAPI:
         """The answer, or None when the path is another."""
         path = request.path.strip("/")
         if path == "openapi/v2":
-            raise errors.not_acceptable(["application/json of /openapi/v3"])
+            return _empty_v2(request)
         if path == "openapi/v3":
             return json_response({"paths": _index()})
         name = path.removeprefix("openapi/v3/")
@@ -48,6 +49,17 @@ class OpenAPI:
             if path != name and name == _path(group, version):
                 return Response(200, {"content-type": JSON}, _document(group, version))
         return None
+
+
+def _empty_v2(request: Request) -> Response:
+    """The old form of the schema, with nothing in it.
+
+    kubectl reads it, as protobuf only, to look for kinds that it has not found in the new form; it
+    gives up with an obscure message when it cannot. No bytes are a message without fields.
+    """
+    if "protobuf" not in request.headers.get("accept", ""):
+        raise errors.not_acceptable([V2_PROTOBUF])
+    return Response(200, {"content-type": V2_PROTOBUF})
 
 
 def _path(group: str, version: str) -> str:

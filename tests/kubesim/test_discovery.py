@@ -99,7 +99,9 @@ async def test_a_document_keeps_its_hash():
     assert await get("/openapi/v3") == await get("/openapi/v3")
 
 
-async def test_the_old_form_of_the_schema_is_refused():
+async def test_the_old_form_of_the_schema_is_empty_for_kubectl_and_refused_to_others():
+    accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    assert (await ask("/openapi/v2", accept=accept)).body == b""
     with pytest.raises(StatusError) as refused:
         await ask("/openapi/v2")
     assert refused.value.code == 406
