@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ("kubelab", "kubesim", "requirements.txt", "constraints.txt", "tools/build_book.py")
 TEXT = ("_config.yml", "_toc.yml", "index.md", "_static", "chapters", "labs", "appendix")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def files_below(paths: Iterable[Path]) -> Iterator[Path]:
@@ -63,20 +65,25 @@ def book_cluster(engine: str, home: Path) -> Iterator[dict[str, str]]:
         cluster.delete()
 
 
-def run_jupyter_book(source: Path, environment: dict[str, str]) -> int:
-    """Runs Jupyter Book with warnings as errors and returns its exit code."""
-    build = source / "_build"
+def run_jupyter_book(source: Path, environment: dict[str, str]) -> str:
+    """Runs Jupyter Book with warnings as errors; returns what went wrong, empty if nothing did."""
     # a pickled page hides a failed cell from the second run
-    shutil.rmtree(build / ".doctrees", ignore_errors=True)
+    shutil.rmtree(source / "_build" / ".doctrees", ignore_errors=True)
     program = Path(sys.executable).with_name("jupyter-book")
     command = [program, "build", source, "-W", "--keep-going", "-q"]
-    return subprocess.run(command, env=environment, check=False).returncode
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    log = source / "_build" / "build.log"
+    log.write_text(ANSI.sub("", done.stdout + done.stderr))
+    return (
+        f"{essence(log.read_text())}\nbook: failed; the whole log: {log}" if done.returncode else ""
+    )
 
 
-def show_reports(source: Path) -> None:
-    """Prints the reports that failed cells left."""
-    for report in sorted((source / "_build" / "html" / "reports").rglob("*.log")):
-        print(f"\n--- {report}\n{report.read_text()}", file=sys.stderr)
+def essence(log: str) -> str:
+    """Returns the warnings of a build log and the failed cell, without the builder's own stack."""
+    first = log.find("WARNING:")
+    start = log.rfind("\n", 0, first) + 1 if first >= 0 else 0
+    return log[start:].split("\nException occurred:", maxsplit=1)[0].rstrip()
 
 
 def remove_source_maps(html: Path) -> None:
@@ -86,7 +93,7 @@ def remove_source_maps(html: Path) -> None:
 
 
 def build(source: Path, engine: str, *, force: bool = False) -> int:
-    """Builds the book below source and returns 0, or the exit code of what failed."""
+    """Builds the book below source and returns the exit code: 0, or 1 if a page failed."""
     image = os.environ.get("KIND_NODE_IMAGE", "") if engine == "kind" else ""
     runtime = digest(ROOT, RUNTIME, engine, image)
     inputs = digest(source, TEXT, runtime)
@@ -96,12 +103,12 @@ def build(source: Path, engine: str, *, force: bool = False) -> int:
         return 0
     note.unlink(missing_ok=True)
     drop_stale_cache(source / "_build" / ".jupyter_cache", "" if force else runtime)
+    print("book: running the cells that changed and building the pages", flush=True)
     with book_cluster(engine, source / "_build" / "kubelab") as environment:
-        code = run_jupyter_book(source, environment)
-    if code:
-        show_reports(source)
-        print("book: failed; the messages above name the page and the cell", file=sys.stderr)
-        return code
+        failure = run_jupyter_book(source, environment)
+    if failure:
+        print(failure, file=sys.stderr)
+        return 1
     remove_source_maps(output)
     note.write_text(inputs)
     print(f"book: built: {output / 'index.html'}")
@@ -117,7 +124,13 @@ def main() -> int:
     parser.add_argument("--source", type=Path, default=ROOT, help="a book's folder (default: this)")
     parser.add_argument("--force", action="store_true", help="execute and build all anew")
     arguments = parser.parse_args()
-    return build(arguments.source.resolve(), arguments.engine, force=arguments.force)
+    from kubelab.clusters import ClusterError
+
+    try:
+        return build(arguments.source.resolve(), arguments.engine, force=arguments.force)
+    except ClusterError as error:
+        print(f"book: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
