@@ -20,6 +20,15 @@ SPECIAL = {
     "io.k8s.apimachinery.pkg.apis.meta.v1.Patch": "any",
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "any",
 }
+OMITTED_ZEROS = frozenset(
+    {
+        *("stdin", "stdinOnce", "tty", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused"),
+        *("unschedulable", "publishNotReadyAddresses", "minReadySeconds", "initialDelaySeconds"),
+        *("hostPort", "nodePort", "healthCheckNodePort", "observedGeneration"),
+        *("updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"),
+        *("fullyLabeledReplicas", "count"),
+    }
+)  # optional numbers and booleans that Go keeps by value, so that 0 and false mean absent
 ZEROS = {"string": "", "integer": 0, "boolean": False}
 
 
@@ -33,6 +42,7 @@ class Type:
     fields: dict[str, "Type"] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     zeros: tuple[tuple[str, Any], ...] = ()  # required scalars and Go's value for an absent one
+    omit_zero: bool = False  # 0 and false are as good as absent
     item: "Type | None" = None
     list_type: str = ""  # atomic, set or map
     list_map_keys: tuple[str, ...] = ()
@@ -90,6 +100,10 @@ def _compile(schema: dict[str, Any], name: str = "") -> Type:
 def _object(schema: dict[str, Any], name: str) -> Type:
     fields = {key: _compile(value) for key, value in schema.get("properties", {}).items()}
     required = tuple(schema.get("required", ()))
+    for key in (fields.keys() & OMITTED_ZEROS) - set(required):
+        fields[key].omit_zero = True
+    if name == "DeploymentStatus":
+        fields["replicas"].omit_zero = True
     zeros = tuple((key, ZEROS[fields[key].kind]) for key in required if fields[key].kind in ZEROS)
     return Type("object", name=name, fields=fields, required=required, zeros=zeros)
 

@@ -55,7 +55,7 @@ class Decoder:
                 read = _READERS[kind.kind](
                     self, item, kind, f"{path}.{name}" if path else name, of.name
                 )
-                if read or kind.kind not in _OMITTED_EMPTY:
+                if read or (kind.kind not in _OMITTED_EMPTY and not kind.omit_zero):
                     result[name] = read
         for name, zero in of.zeros:
             result.setdefault(name, zero)
@@ -213,7 +213,7 @@ def parse_body(body: bytes, content_type: str) -> Any:
         return _parse_yaml(body)
     if media_type == protobuf.MEDIA_TYPE:
         return protobuf.decode(body)
-    raise errors.unsupported_media_type(content_type, (JSON, YAML, protobuf.MEDIA_TYPE))
+    raise errors.unsupported_media_type((JSON, YAML, protobuf.MEDIA_TYPE))
 
 
 def _parse_json(body: bytes) -> Any:

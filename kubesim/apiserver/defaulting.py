@@ -7,6 +7,7 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kubesim.api import schema
 from kubesim.api.resources import Resource
 
 Object = dict[str, Any]
@@ -183,8 +184,15 @@ def _default_namespace(namespace: Object) -> None:
 def _default_node(node: Object) -> None:
     node.setdefault("spec", {})
     status = node.setdefault("status", {})
+    status.setdefault("daemonEndpoints", {"kubeletEndpoint": {"Port": 0}})
+    info = schema.type_of("", "v1", "Node").fields["status"].fields["nodeInfo"]
+    status.setdefault("nodeInfo", dict(info.zeros))
     if "capacity" in status:
         status["allocatable"] = status["capacity"] | status.get("allocatable", {})
+
+
+def _default_lease(lease: Object) -> None:
+    lease.setdefault("spec", {})
 
 
 def _default_secret(secret: Object) -> None:
@@ -219,6 +227,7 @@ DEFAULTS: dict[str, Callable[[Object], None]] = {
     "nodes": _default_node,
     "secrets": _default_secret,
     "endpoints": _default_endpoints,
+    "leases.coordination.k8s.io": _default_lease,
     "rolebindings.rbac.authorization.k8s.io": _default_binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _default_binding,
 }

@@ -175,13 +175,13 @@ def method_not_supported(resource: str = "", action: str = "") -> StatusError:
     return StatusError(405, message, details=_about(resource, ""))
 
 
-def unsupported_media_type(content_type: str, supported: Sequence[str]) -> StatusError:
+def unsupported_media_type(supported: Sequence[str]) -> StatusError:
     """415: the body's format is not spoken here."""
     message = (
         f"the body of the request was in an unknown format - "
         f"accepted media types include: {', '.join(supported)}"
     )
-    return StatusError(415, message, details={"name": content_type})
+    return StatusError(415, message)
 
 
 def not_acceptable(supported: Sequence[str]) -> StatusError:

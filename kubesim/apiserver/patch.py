@@ -33,7 +33,7 @@ def media_type(call: Call) -> str:
     content_type = call.request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in MEDIA_TYPES:
-        raise errors.unsupported_media_type(content_type, MEDIA_TYPES)
+        raise errors.unsupported_media_type(MEDIA_TYPES)
     return kind
 
 

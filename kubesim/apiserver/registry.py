@@ -7,7 +7,7 @@ prepare, admit, validate, then store; an update starts again when somebody else 
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kubesim.api import schema
@@ -27,12 +27,11 @@ GENERATED_LENGTH = 63 - 5
 EVENT_SECONDS = 3600.0
 LEASE_REUSE_SECONDS = 60.0
 SERVER_OWNED = (
-    "namespace",
-    "uid",
     "creationTimestamp",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
+SET_ON_CREATE = "resourceVersion should not be set on objects to be created"
 Transform = Callable[[Object], Object]
 
 
@@ -89,6 +88,8 @@ class Registry:
         """Store a new object. Raises 409 when the name is taken, 422 when it is invalid."""
         resource = context.resource
         metadata = obj["metadata"]
+        if metadata.get("resourceVersion", "0") != "0":
+            raise errors.StatusError(500, SET_ON_CREATE, reason="")
         self._record(context, obj, {"metadata": {}})
         self._fill_metadata(metadata)
         self.admission.create(context, obj)
@@ -122,6 +123,7 @@ class Registry:
         self._check_version(context, current, new)
         for owned in SERVER_OWNED:
             keep(new["metadata"], current.object["metadata"], owned)
+        new["metadata"].setdefault("uid", current.object["metadata"]["uid"])
         self._record(context, new, current.object)
         new = self._prepare_update(context, new, current.object)
         self._ask_validators(context, new, current.object)
@@ -176,10 +178,6 @@ class Registry:
         name = current.object["metadata"]["name"]
         if version and version != "0" and version != str(current.revision):
             raise errors.conflict(resource.full_name, name, errors.MODIFIED)
-        uid = current.object["metadata"]["uid"]
-        if metadata.get("uid", uid) != uid:
-            why = f"Precondition failed: UID in precondition: {metadata['uid']}, "
-            raise errors.conflict(resource.full_name, name, f"{why}UID in object meta: {uid}")
 
     def _prepare_update(self, context: Context, new: Object, old: Object) -> Object:
         strategy = self.strategy(context.resource)
@@ -194,7 +192,7 @@ class Registry:
     def _store_update(self, context: Context, current: Stored, new: Object) -> Stored:
         strategy = self.strategy(context.resource)
         if new["metadata"].get("deletionTimestamp") and strategy.may_go(new):
-            return self._remove(context, current)
+            return self._remove(context, replace(current, object=new))
         if _same(new, current.object):
             return current
         return self._replace(context, current, new)

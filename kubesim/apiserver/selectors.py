@@ -1,14 +1,20 @@
 """Label and field selectors: parsing what a client asks for, and matching objects."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kubesim.apiserver import errors
+from kubesim.apiserver.validation import names
 
 Labels = Mapping[str, str]
 TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|<|>|[^\s=!(),<>]+)")
+PUNCTUATION = frozenset({"==", "!=", "=", "!", "(", ")", ",", "<", ">"})
+OPERATORS = {
+    **{"in": "in", "notin": "notin", "=": "in", "==": "in", "!=": "notin"},
+    **{"gt": "gt", "lt": "lt", ">": "gt", "<": "lt"},
+}
 
 
 @dataclass(frozen=True)
@@ -40,54 +46,85 @@ class Requirement:
 
 def parse_labels(selector: str) -> list[Requirement]:
     """Parse a label selector such as "app=web,tier in (a, b),!canary". Raises 400."""
-    tokens = TOKEN.findall(selector)
-    requirements = []
-    position = 0
-    while position < len(tokens):
-        requirement, position = _requirement(tokens, position, selector)
-        requirements.append(requirement)
-        if position < len(tokens):
-            if tokens[position] != "," or position + 1 == len(tokens):
-                raise _unparsable(selector, tokens[position], "',' or 'end of string'")
-            position += 1
-    return requirements
+    return _Parser(TOKEN.findall(selector)).parse() if selector.strip() else []
 
 
-def _requirement(tokens: list[str], position: int, selector: str) -> tuple[Requirement, int]:
-    if tokens[position] == "!":
-        if position + 1 == len(tokens):
-            raise _unparsable(selector, "", "identifier after '!'")
-        return Requirement(tokens[position + 1], "!"), position + 2
-    key = tokens[position]
-    operator = tokens[position + 1] if position + 1 < len(tokens) else ","
-    if operator == ",":
-        return Requirement(key, "exists"), position + 1
-    if operator in ("in", "notin"):
-        return _set_requirement(tokens, position, selector)
-    if operator not in ("=", "==", "!=", "<", ">"):
-        expected = "in, notin, =, ==, !=, gt, lt"
-        raise _unparsable(selector, operator, expected)
-    value = tokens[position + 2] if position + 2 < len(tokens) else ","
-    end = position + 3
-    if value == ",":
-        value, end = "", position + 2
-    name = {"!=": "notin", "<": "lt", ">": "gt"}.get(operator, "in")
-    return Requirement(key, name, frozenset({value})), end
+class _Parser:
+    """Reads a label selector token by token, as k8s.io/apimachinery/pkg/labels does."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._position = 0
+
+    def parse(self) -> list[Requirement]:
+        requirements = [self._requirement()]
+        while found := self._next():
+            if found != ",":
+                raise errors.bad_request(f"found '{found}', expected: ',' or 'end of string'")
+            if not _is_word(self._peek()) and self._peek() != "!":
+                why = f"found '{self._peek()}', expected: identifier after ','"
+                raise errors.bad_request(why)
+            requirements.append(self._requirement())
+        return requirements
+
+    def _peek(self) -> str:
+        at_end = self._position == len(self._tokens)
+        return "" if at_end else self._tokens[self._position]
+
+    def _next(self) -> str:
+        token = self._peek()
+        self._position += 1 if token else 0
+        return token
+
+    def _requirement(self) -> Requirement:
+        negated = self._peek() == "!"
+        if negated:
+            self._next()
+        key = self._word()
+        _check(key, names.qualified_name(key), "key")
+        if negated or self._peek() in ("", ","):
+            return Requirement(key, "!" if negated else "exists")
+        operator = self._next()
+        if operator not in OPERATORS:
+            raise _unparsable(f"found '{operator}', expected: {', '.join(OPERATORS)}")
+        values = self._values() if operator in ("in", "notin") else [self._value()]
+        for value in values:
+            _check(value, names.label_value(value), f"values[0][{key}]")
+        return Requirement(key, OPERATORS[operator], frozenset(values))
+
+    def _word(self) -> str:
+        token = self._next()
+        if not _is_word(token):
+            raise _unparsable(f"found '{token}', expected: identifier")
+        return token
+
+    def _value(self) -> str:
+        return "" if self._peek() in ("", ",") else self._word()
+
+    def _values(self) -> list[str]:
+        opening = self._next()
+        if opening != "(":
+            raise _unparsable(f"found '{opening}' expected: '('")
+        values: list[str] = []
+        while (found := self._next()) != ")":
+            if found != "," and not _is_word(found):
+                raise _unparsable(f"found '{found}', expected: ',', ')' or identifier")
+            if found != ",":
+                values.append(found)
+        return values
 
 
-def _set_requirement(tokens: list[str], position: int, selector: str) -> tuple[Requirement, int]:
-    opening = position + 2
-    if opening >= len(tokens) or tokens[opening] != "(" or ")" not in tokens[opening:]:
-        found = tokens[opening] if opening < len(tokens) else ""
-        raise _unparsable(selector, found, "'('")
-    end = tokens.index(")", opening)
-    values = frozenset(word for word in tokens[opening + 1 : end] if word != ",")
-    return Requirement(tokens[position], tokens[position + 1], values), end + 1
+def _is_word(token: str) -> bool:
+    return bool(token) and token not in PUNCTUATION
 
 
-def _unparsable(selector: str, found: str, expected: str) -> errors.StatusError:
-    why = f"found '{found}', expected: {expected}"
-    return errors.bad_request(f"unable to parse requirement: {why} (in {selector!r})")
+def _check(value: str, problems: Iterable[str], path: str) -> None:
+    for problem in problems:
+        raise _unparsable(f'{path}: Invalid value: "{value}": {problem}')
+
+
+def _unparsable(why: str) -> errors.StatusError:
+    return errors.bad_request(f"unable to parse requirement: {why}")
 
 
 def labels_match(requirements: list[Requirement], labels: Labels) -> bool:

@@ -177,6 +177,10 @@ def find(info: RequestInfo) -> Resource:
     if info.subresource and not resource.subresource(info.subresource):
         raise errors.no_such_resource(f"{info.full_resource}/{info.subresource}: {UNSIMULATED}")
     subresource = resource.subresource(info.subresource)
+    if (info.verb == "create" and info.name and not subresource) or (
+        info.verb in ("update", "patch") and not info.name
+    ):
+        raise errors.method_not_supported()
     if info.verb not in (subresource.verbs if subresource else resource.verbs):
         raise errors.method_not_supported()
     return resource

@@ -39,11 +39,18 @@ def merge(target: Object, patch: Object, of: Type) -> Object:
             result.pop(key, None)
         else:
             result[key] = _merged(result.get(key), value, _child(of, key))
-    for key, order in patch.items():
-        if key.startswith(ORDER_PREFIX):
-            name = key.removeprefix(ORDER_PREFIX)
-            _reorder(result, name, order, patch.get(name, []), _child(of, name))
+    _order_lists(result, target, patch, of)
     return result
+
+
+def _order_lists(result: Object, target: Object, patch: Object, of: Type) -> None:
+    """Bring every merged list into the order that the patch asks for or implies."""
+    orders = {key: value for key, value in patch.items() if isinstance(value, list)}
+    for name in {key.removeprefix(ORDER_PREFIX) for key in orders}:
+        child = _child(of, name)
+        if "merge" in child.strategies and name in result and name in target:
+            wanted = orders.get(ORDER_PREFIX + name, orders.get(name, []))
+            result[name] = _ordered(result[name], wanted, target[name], child.merge_key)
 
 
 def _child(of: Type, key: str) -> Type:
@@ -115,26 +122,26 @@ def _delete_primitives(result: Object, key: str, values: Any) -> None:
         result[key] = [item for item in result[key] if item not in values]
 
 
-def _reorder(result: Object, name: str, order: Any, patched: Any, of: Type) -> None:
-    """Sort a list as $setElementOrder says; elements that it does not name stay where they are.
+def _ordered(items: list[Any], wanted: list[Any], before: list[Any], key: str) -> list[Any]:
+    """Return a merged list in order: as the patch names its items, and as they were before.
 
-    An unnamed element keeps its place after the named one that stood before it.
+    An item that the patch does not name goes before the first named one that it stood before.
     """
-    items = result.get(name)
-    if not isinstance(items, list) or not isinstance(order, list):
-        return
-    key = of.merge_key
-    wanted = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
-    placed: dict[Any, list[Any]] = {None: []}
-    anchor: Any = None
-    for item in items:
-        identity = item.get(key) if isinstance(item, dict) else item
-        if identity in wanted:
-            anchor = identity
-            placed.setdefault(identity, []).insert(0, item)
-        else:
-            placed.setdefault(anchor, []).append(item)
-    result[name] = placed[None] + [item for identity in wanted for item in placed.get(identity, ())]
+    named_order = [_identity(item, key) for item in wanted]
+    live_order = [_identity(item, key) for item in before]
+    named = [item for item in items if _identity(item, key) in named_order]
+    named.sort(key=lambda item: named_order.index(_identity(item, key)))
+    others = [item for item in items if _identity(item, key) not in named_order]
+    result = []
+    while named and others:
+        first, other = _identity(named[0], key), _identity(others[0], key)
+        stood_before = first in live_order and live_order.index(other) < live_order.index(first)
+        result.append((others if stood_before else named).pop(0))
+    return result + named + others
+
+
+def _identity(item: Any, key: str) -> Any:
+    return item.get(key) if isinstance(item, dict) else item
 
 
 def _bad(message: str) -> errors.StatusError:

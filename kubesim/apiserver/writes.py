@@ -32,6 +32,7 @@ class Writes:
         return call.answer(201, self._registry.create(call.context(), obj))
 
     def _bind(self, call: Call, binding: Object) -> Response:
+        _check_subject(call, binding, "Binding")
         now = self._registry.clock.now()
         context, name = call.context(), call.info.name
         context.manager = ""  # nobody owns a Pod's node
@@ -39,6 +40,7 @@ class Writes:
         return call.answer_object(201, subresources.succeeded(201))
 
     def _evict(self, call: Call, eviction: Object) -> Response:
+        _check_subject(call, eviction, "Eviction")
         options = DeleteOptions.read(eviction.get("deleteOptions", {}))
         self._registry.delete(call.context(), call.info.name, options)
         return call.answer_object(201, subresources.succeeded(201))
@@ -52,11 +54,16 @@ class Writes:
         self._place(call, obj)
         apply_defaults(call.resource, obj)
         may_create = self._registry.strategy(call.resource).create_on_update
-        before = self._registry.storage.get(call.resource, call.info.namespace, call.info.name)
-        stored = self._registry.update(
-            call.context(), call.info.name, lambda _: obj, create=may_create
-        )
-        return call.answer(200 if before else 201, stored)
+
+        def transform(current: Object) -> Object:
+            if current:
+                self._check_uid(call, obj, current)
+            return obj
+
+        exists = self._registry.storage.get(call.resource, call.info.namespace, call.info.name)
+        name = call.info.name
+        stored = self._registry.update(call.context(), name, transform, create=may_create)
+        return call.answer(200 if exists else 201, stored)
 
     def patch(self, call: Call) -> Response:
         """Change an object by one of the four kinds of patch; an apply may create it."""
@@ -136,6 +143,17 @@ class Writes:
             )
 
     @staticmethod
+    def _check_uid(call: Call, obj: Object, current: Object) -> None:
+        """Refuse to replace an object by a namesake's. Raises 409."""
+        meant, uid = obj["metadata"].get("uid"), current["metadata"]["uid"]
+        if meant and meant != uid:
+            raise errors.conflict(
+                call.resource.full_name,
+                call.info.name,
+                f"Precondition failed: UID in precondition: {meant}, UID in object meta: {uid}",
+            )
+
+    @staticmethod
     def _place(call: Call, obj: Object) -> None:
         """Put a namespaced object into the namespace of the path. Raises 400."""
         if not call.resource.namespaced:
@@ -147,3 +165,9 @@ class Writes:
                 "the namespace of the provided object does not match "
                 "the namespace sent on the request"
             )
+
+
+def _check_subject(call: Call, obj: Object, kind: str) -> None:
+    """Refuse to bind or evict another Pod than the path's. Raises 400."""
+    if obj["metadata"].get("name", call.info.name) != call.info.name:
+        raise errors.bad_request(f"name in URL does not match name in {kind} object")

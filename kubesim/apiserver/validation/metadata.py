@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import Cause, duplicate, forbidden, invalid, required, too_long
+from kubesim.apiserver.fields import (
+    Cause,
+    duplicate,
+    forbidden,
+    immutable,
+    invalid,
+    required,
+    too_long,
+)
 from kubesim.apiserver.validation import names
 
 Object = dict[str, Any]
@@ -77,6 +85,7 @@ def _owners(references: Iterable[Object]) -> Iterator[Cause]:
 
 def metadata_update(new: Object, old: Object) -> Iterator[Cause]:
     """Check a change of metadata; what the server owns is kept before this is asked."""
+    yield from immutable("metadata.uid", new["uid"], old["uid"])
     if old.get("deletionTimestamp"):
         before = set(old.get("finalizers", ()))
         added = [name for name in new.get("finalizers", ()) if name not in before]
