@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kubelab import clusters
+from kubelab import clusters, workspace
 from kubelab.clusters import ClusterError, binaries, doctor
 from kubelab.clusters.progress import say
+from kubelab.course import CourseError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     try:
         code: int = args.run(args)
-    except ClusterError as error:
+    except (ClusterError, CourseError) as error:
         say(f"kubelab: {error}")
         return 1
     except KeyboardInterrupt:
@@ -94,8 +95,9 @@ def _kubeconfig(args: argparse.Namespace) -> int:
 
 def _kubectl(args: argparse.Namespace) -> NoReturn:
     program = str(binaries.kubectl())
+    arguments = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
     environment = {**os.environ, "KUBECONFIG": str(_found(args.name).kubeconfig)}
-    os.execve(program, [program, *args.arguments], environment)  # noqa: S606 - no shell is wanted
+    os.execve(program, [program, *arguments], environment)  # noqa: S606 - no shell is wanted
 
 
 def _found(name: str | None) -> clusters.Cluster:
@@ -126,8 +128,5 @@ def _doctor(_: argparse.Namespace) -> int:
     return doctor.main()
 
 
-def _lab(_: argparse.Namespace) -> int:
-    from kubelab import workspace
-
+def _lab(_: argparse.Namespace) -> NoReturn:
     workspace.open_lab()
-    return 0

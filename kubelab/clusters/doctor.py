@@ -116,7 +116,8 @@ def _container_engine() -> Iterator[Finding]:
         yield Finding("container engine", error.problem, error.next_step, KIND)
         return
     answer = f"{engine.program} {engine.version} answers, with {_gib(engine.memory)} of memory"
-    yield Finding("container engine", answer)
+    mend = "" if engine.memory >= ENOUGH_MEMORY else "Give its virtual machine 4 GiB or more."
+    yield Finding("container engine", answer, mend)
     image = kind_tools.node_image()
     yield _cgroup(engine, image)
     yield _node_image(engine, image)

@@ -79,8 +79,8 @@ class ClusterDirectory:
 
     def make(self) -> None:
         """Create the directories, for this user only."""
-        for path in (home(), self.path.parent, self.path, self.log.parent):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (self.path.parent, self.path, self.log.parent):
+            _make_private(path)
 
     def remove(self) -> None:
         """Forget the cluster. Its log stays."""
@@ -90,7 +90,7 @@ class ClusterDirectory:
     def lock(self) -> Iterator[None]:
         """Keep other processes from starting or deleting this cluster at the same time."""
         locks = home() / "locks"
-        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(locks)
         with (locks / self.name).open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,6 +98,18 @@ class ClusterDirectory:
                 say(f"cluster {self.name}: waiting for another process that is at work on it")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _make_private(path: Path) -> None:
+    """Make a directory below home(), and home() itself, for this user only."""
+    try:
+        home().mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ClusterError(
+            f"Cannot keep clusters in {home()}: {error.strerror}.",
+            "Set KUBELAB_HOME to a directory that you may write to.",
+        ) from None
 
 
 def write_private(path: Path, text: str) -> None:

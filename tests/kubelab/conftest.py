@@ -24,6 +24,7 @@ case "$1 $2" in
   *) echo "not faked: docker $*" >&2; exit 99 ;;
 esac
 """
+DOCKER_INFO = '{"ServerVersion": "29.1", "CgroupVersion": "2", "MemTotal": 8589934592}'
 KIND = """\
 #!/bin/sh
 cd {folder}
@@ -49,7 +50,7 @@ class Fakes:
         self._cluster = cluster
         self._program("docker", DOCKER)
         self._program("kind", KIND)
-        self.docker_answers('{"ServerVersion": "29.1", "CgroupVersion": "2", "MemTotal": 8}')
+        self.docker_answers(DOCKER_INFO)
         self.write("image.code", "0")
         self.write("kind.version", "kind v0.33.0 go1.26 linux/amd64")
         self.write("nodes", "")

@@ -281,6 +281,13 @@ def test_configurations_that_are_none(own_home, refused, tmp_path, text, problem
     assert clusters.known() == []
 
 
+def test_a_home_that_cannot_be_written(own_home, refused, monkeypatch, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("KUBELAB_HOME", str(file / "home"))
+    assert "Cannot keep clusters in" in refused("up").problem
+
+
 def test_an_engine_that_does_not_exist(own_home, refused, monkeypatch):
     monkeypatch.setenv("KUBELAB_ENGINE", "minikube")
     assert "There is no engine 'minikube'" in refused("up").problem

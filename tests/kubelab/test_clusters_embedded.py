@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -59,6 +60,23 @@ def test_a_killed_daemon_is_started_again_with_all_that_was_in_it(embedded):
     assert daemons(embedded) not in ([], [daemon])
 
 
+def test_a_port_that_was_taken_meanwhile_is_said_and_nothing_is_lost(embedded):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    started = clusters.start(config={**CONFIG, "networking": {"apiServerPort": port}})
+    CoreV1Api(started.api_client()).create_namespace({"metadata": {"name": "kept"}})
+    [daemon] = daemons(embedded)
+    os.kill(daemon, signal.SIGKILL)
+    waiting.until(lambda: not started.alive(), what="the daemon to be gone")
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(ClusterError, match=f"{port}"),
+    ):
+        clusters.start()
+    assert daemons(embedded) == []
+    assert CoreV1Api(clusters.start().api_client()).read_namespace("kept")
+
+
 def test_a_stale_kubeconfig_is_repaired(embedded):
     started = clusters.start(nodes=1)
     started.kubeconfig.write_text("not a kubeconfig")
@@ -105,10 +123,10 @@ def test_time_is_moved(cluster, namespace):
     core = CoreV1Api(cluster.api_client())
     body = {"metadata": {"name": "before"}}
     before = core.create_namespaced_config_map(namespace, body).metadata.creation_timestamp
-    cluster.advance(3600)
+    cluster.advance(600)
     body = {"metadata": {"name": "after"}}
     after = core.create_namespaced_config_map(namespace, body).metadata.creation_timestamp
-    assert 3600 <= (after - before).total_seconds() < 3700
+    assert 600 <= (after - before).total_seconds() < 700
 
 
 @pytest.mark.embedded
