@@ -17,8 +17,10 @@ from kubesim.apiserver.authentication import (
 )
 from kubesim.apiserver.authorization import RBAC, Union
 from kubesim.apiserver.discovery import Discovery
+from kubesim.apiserver.escalation import Escalation
 from kubesim.apiserver.lookup import Lookup
 from kubesim.apiserver.node_authorizer import NodeAuthorizer
+from kubesim.apiserver.node_restriction import restrict_nodes
 from kubesim.apiserver.openapi import OpenAPI
 from kubesim.apiserver.request import Request, RequestInfo, Response
 from kubesim.apiserver.reviews import Reviews
@@ -150,6 +152,7 @@ class Cluster:
         authorizer = Union(NodeAuthorizer(objects), rbac)
         server.authenticator = Impersonator(RequestAuthenticator(tokens), authorizer)
         server.authorizer = authorizer
+        server.validators += [Escalation(rbac), restrict_nodes]
         server.endpoints = [Discovery(lambda: self.address), OpenAPI(), Control(self)]
         server.virtual = Reviews(tokens, authorizer, rbac, objects, self.clock).handlers()
         return server

@@ -255,8 +255,6 @@ def cluster_role_bindings() -> Iterator[Object]:
         yield _binding(name, role, [_subject("Group", group) for group in groups])
     for role, user in USER_BINDINGS.items():
         yield _binding(role, role, [_subject("User", user)])
-    name_server = {"kind": "ServiceAccount", "name": "kube-dns", "namespace": "kube-system"}
-    yield _binding("system:kube-dns", "system:kube-dns", [name_server])
     yield _binding("system:coredns", "system:coredns", [_account("coredns")])
     for controller in CONTROLLER_ROLES:
         name = f"system:controller:{controller}"

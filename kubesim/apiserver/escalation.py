@@ -5,35 +5,39 @@ those of the role that it names, or `bind`:
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping
 """
 
-from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.authorization import GROUP, RBAC, Rule, describe_rule, uncovered
+from kubesim.apiserver.registry import Context
 from kubesim.apiserver.request import RequestInfo, UserInfo
 from kubesim.apiserver.storage import Object
 
 ROLES = ("roles", "clusterroles")
 
 
-def check_escalation(
-    rbac: RBAC, user: UserInfo, resource: Resource, obj: Object, old: Object | None
-) -> None:
-    """Refuse a role or binding that grants what its author lacks. Raises StatusError 403."""
-    if resource.group != GROUP or (old and _grants(old) == _grants(obj)):
-        return
-    metadata = obj["metadata"]
-    namespace = metadata.get("namespace", "")
-    if resource.plural in ROLES:
-        verb, kind, name = "escalate", resource.plural, metadata["name"]
-        granted: list[Rule] = obj.get("rules") or []
-    else:
-        reference = obj["roleRef"]
-        kind = "clusterroles" if reference["kind"] == "ClusterRole" else "roles"
-        verb, name = "bind", reference["name"]
-        granted = rbac.role_rules(reference, namespace)
-    missing = uncovered(rbac.rules(user, namespace), granted)
-    asked = RequestInfo(verb, "", GROUP, resource=kind, namespace=namespace, name=name)
-    if missing and not rbac.allowed(user, asked)[0]:
-        raise errors.forbidden(resource.full_name, metadata["name"], _sentence(user, missing))
+class Escalation:
+    """Asked before every write; refuses roles and bindings that grant what their author lacks."""
+
+    def __init__(self, rbac: RBAC) -> None:
+        self._rbac = rbac
+
+    def __call__(self, context: Context, new: Object | None, old: Object | None) -> None:
+        """Raises StatusError 403."""
+        resource, user = context.resource, context.user
+        if resource.group != GROUP or new is None or (old and _grants(old) == _grants(new)):
+            return
+        if resource.plural in ROLES:
+            verb, kind, name = "escalate", resource.plural, new["metadata"]["name"]
+            granted: list[Rule] = new.get("rules") or []
+        else:
+            reference = new["roleRef"]
+            kind = "clusterroles" if reference["kind"] == "ClusterRole" else "roles"
+            verb, name = "bind", reference["name"]
+            granted = self._rbac.role_rules(reference, context.namespace)
+        missing = uncovered(self._rbac.rules(user, context.namespace), granted)
+        asked = RequestInfo(verb, "", GROUP, resource=kind, namespace=context.namespace, name=name)
+        if missing and not self._rbac.allowed(user, asked)[0]:
+            name = new["metadata"]["name"]
+            raise errors.forbidden(resource.full_name, name, _sentence(user, missing))
 
 
 def _grants(obj: Object) -> tuple[object, ...]:

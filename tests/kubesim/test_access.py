@@ -316,6 +316,33 @@ async def test_a_kubelet_reads_the_secrets_of_its_own_pods_only():
     assert (await door.ask("POST", secrets, {"metadata": {"name": "x"}}, **kubelet))[0] == 403
 
 
+async def test_a_kubelet_writes_about_its_own_node_and_pods_only():
+    door = await Door().open()
+    await door.token("default")
+    spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "busybox:1.36"}]}
+    await door.admin("POST", PODS, {"metadata": {"name": "web"}, "spec": spec})
+    await door.admin("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}})
+    own = {"certificate": Certificate("system:node:n1", ("system:nodes",))}
+    other = {"certificate": Certificate("system:node:n2", ("system:nodes",))}
+    merge = {"content_type": "application/merge-patch+json"}
+    change = {"status": {"phase": "Running"}}
+    assert (await door.ask("PATCH", f"{PODS}/web/status", change, **own, **merge))[0] == 200
+    status, answer = await door.ask("PATCH", f"{PODS}/web/status", change, **other, **merge)
+    assert status == 403
+    assert answer["message"] == (
+        'pods "web" is forbidden: node "n2" can only update pod status for pods '
+        "with spec.nodeName set to itself"
+    )
+    assert (await door.ask("DELETE", f"{PODS}/web", **other))[0] == 403
+    status, answer = await door.ask("PATCH", "/api/v1/nodes/n1/status", {}, **other, **merge)
+    assert answer["message"] == (
+        'nodes "n1" is forbidden: node "n2" is not allowed to modify node "n1"'
+    )
+    status, answer = await door.ask("POST", PODS, {"metadata": {"name": "x"}, "spec": spec}, **own)
+    assert "can only create mirror pods" in answer["message"]
+    assert (await door.ask("DELETE", f"{PODS}/web", **own))[0] in (200, 202)
+
+
 async def test_the_knobs_of_the_simulation_are_for_administrators():
     door = await Door().open()
     assert (await door.ask("GET", "/kubesim/v1/clock", certificate=Certificate("jane")))[0] == 403
@@ -359,3 +386,25 @@ async def test_nobody_gives_away_what_they_do_not_have():
         in (answer["message"])
     )
     assert '{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}' in answer["message"]
+
+
+async def test_a_role_is_bound_by_who_holds_it_or_may_bind_it():
+    door = await Door().open()
+    path = f"{RBAC}/namespaces/default/rolebindings"
+    jane = {"certificate": Certificate("jane")}
+    group = "rbac.authorization.k8s.io"
+    bind = {"apiGroups": [group], "resources": ["rolebindings"], "verbs": ["create"]}
+    await door.grant([bind], "jane")
+    binding = {
+        "metadata": {"name": "mine"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "jane"}],
+    }
+    assert (await door.ask("POST", path, binding, **jane))[0] == 403
+    role = {"apiGroups": [group], "resources": ["clusterroles"], "verbs": ["bind"]}
+    allowed = {"metadata": {"name": "may"}, "rules": [{**role, "resourceNames": ["view"]}]}
+    await door.admin("POST", f"{RBAC}/clusterroles", allowed)
+    may = {**binding, "metadata": {"name": "may"}}
+    may["roleRef"] = {"apiGroup": group, "kind": "ClusterRole", "name": "may"}
+    await door.admin("POST", f"{RBAC}/clusterrolebindings", may)
+    assert (await door.ask("POST", path, binding, **jane))[0] == 201
