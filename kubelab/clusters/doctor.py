@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubelab.clusters import containers, kind_tools, pins, state
+from kubelab.clusters import binaries, containers, kind_tools, pins, state
 from kubelab.clusters.config import port_is_free
 from kubelab.clusters.errors import ClusterError
 
@@ -53,15 +53,15 @@ def main() -> int:
 def examine() -> Iterator[Finding]:
     """Look at one thing after the other."""
     yield Finding("Python", platform.python_version())  # too old a one cannot import this
-    yield _packages(EMBEDDED_PACKAGES, "pip install kubelab", BOTH)
+    yield _packages(EMBEDDED_PACKAGES, "Run `make setup` where the course is.", BOTH)
     yield _home()
     yield _disk()
     yield _memory()
     yield _loopback()
-    yield _packages(("pytest_kind",), "pip install 'kubelab[kind]'", KIND)
+    yield _packages(("pytest_kind",), f"pip install {pins.PYTEST_KIND}", KIND)
     yield from _container_engine()
     yield _inotify()
-    yield _program(pins.KIND, "version")
+    yield _kind()
     yield _program(pins.KUBECTL, "version", "--client")
 
 
@@ -145,6 +145,15 @@ def _inotify() -> Finding:
     found = int(limit.read_text())
     mend = "" if found >= ENOUGH_INOTIFY else INOTIFY_MEND
     return Finding("inotify", f"{found} instances a user", mend)
+
+
+def _kind() -> Finding:
+    path, needed = shutil.which("kind"), kind_tools.kind_for(kind_tools.node_image())
+    if path and needed and binaries.kind_version(Path(path)) < needed:
+        image = kind_tools.node_image().partition("@")[0]
+        found = f"{path} is too old for {image}, {pins.KIND.version} is downloaded when needed"
+        return Finding("kind", found, f"Install kind {pins.KIND.version}.")
+    return _program(pins.KIND, "version")
 
 
 def _program(download: pins.Download, *arguments: str) -> Finding:

@@ -85,11 +85,11 @@ class Tools:
         if importlib.util.find_spec("pytest_kind") is None:
             raise ClusterError(
                 "The kind engine needs the package pytest-kind, which is not installed.",
-                "pip install 'kubelab[kind]'",
+                f"pip install {pins.PYTEST_KIND}",
             )
         engine = containers.find()
         check_cgroup(engine, image)
-        return cls(engine, binaries.kind(at_least=_kind_for(image)))
+        return cls(engine, binaries.kind(at_least=kind_for(image)))
 
     def run_kind(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run kind and return what it did, whatever its exit code."""
@@ -114,6 +114,7 @@ class Tools:
             )
 
 
-def _kind_for(image: str) -> tuple[int, int] | None:
+def kind_for(image: str) -> tuple[int, int] | None:
+    """Return the first kind release that can create nodes of the image, None for any."""
     needs_new_kind = kubernetes_version(image) >= pins.FIRST_WITHOUT_KUBEADM_V1BETA3
     return pins.FIRST_KIND_WITH_KUBEADM_V1BETA4 if needs_new_kind else None

@@ -34,6 +34,8 @@ KUBECTL = Download(
     linux_amd64="6129359f4e1f3848a5572ccb0b26cf28b8ca08cef38c95a765b2f64a2c961a2f",
 )
 
+PYTEST_KIND = "pytest-kind==22.11.1"
+
 # From the release notes of kind v0.33.0.
 NODE_IMAGE = (
     "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"

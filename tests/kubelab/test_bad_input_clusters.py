@@ -90,7 +90,7 @@ def test_cgroup_v1_with_an_image_that_refuses_it(fakes, refused):
 
 def test_pytest_kind_is_not_installed(fakes, refused, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert refused("up").next_step.strip() == "pip install 'kubelab[kind]'"
+    assert refused("up").next_step.strip() == "pip install pytest-kind==22.11.1"
 
 
 def test_a_creation_that_fails_half_way_cleans_up_and_shows_why(fakes, refused):

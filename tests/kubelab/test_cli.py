@@ -101,6 +101,15 @@ def test_doctor_tells_cgroup_image_memory_disk_ports_and_versions(fakes, capsys)
     assert told["ports"].startswith("✓")
 
 
+def test_doctor_notices_a_kind_too_old_for_the_image(fakes, capsys, monkeypatch):
+    fakes.write("kind.version", "kind v0.27.0 go1.24 linux/amd64")
+    cli.main(["doctor"])
+    assert "Install kind v0.33.0." in capsys.readouterr().out
+    monkeypatch.setenv("KIND_NODE_IMAGE", "kindest/node:v1.36.4")
+    cli.main(["doctor"])
+    assert "Install kind" not in capsys.readouterr().out
+
+
 def test_doctor_fails_when_nothing_can_run(fakes, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["doctor"]) == 1
