@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
@@ -102,6 +103,11 @@ class Cache:
                 yield self._indexes[name][value]
 
 
+class _Selectors(TypedDict):
+    label_selector: str
+    field_selector: str
+
+
 class Informer:
     """One resource's cache and the handlers that hear of its changes."""
 
@@ -119,20 +125,9 @@ class Informer:
         self.cache = Cache()
         self.synced = asyncio.Event()
         self._clock = clock
-        self._list_all = functools.partial(
-            client.list,
-            resource,
-            namespace,
-            label_selector=label_selector,
-            field_selector=field_selector,
-        )
-        self._watch_from = functools.partial(
-            client.watch,
-            resource,
-            namespace,
-            label_selector=label_selector,
-            field_selector=field_selector,
-        )
+        chosen = _Selectors(label_selector=label_selector, field_selector=field_selector)
+        self._list_all = functools.partial(client.list, resource, namespace, **chosen)
+        self._watch_from = functools.partial(client.watch, resource, namespace, **chosen)
         self._revision = ""
         self._handlers: list[Handler] = []
         self._log = logging.getLogger(f"kubesim.informer.{resource}")

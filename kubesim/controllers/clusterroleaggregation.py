@@ -4,7 +4,7 @@ Kubernetes' `pkg/controller/clusterroleaggregation/clusterroleaggregation_contro
 `admin`, `edit` and `view` learn the rules of whoever labels a ClusterRole for them.
 """
 
-from kubesim.apiserver.errors import StatusError
+from kubesim.controllers.absence import NOT_FOUND, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 from kubesim.labels import matches
@@ -31,11 +31,8 @@ class ClusterRoleAggregationController(Controller):
             return
         rules = self._rules(role)
         if rules != (role.get("rules") or []):
-            try:
+            with tolerating(NOT_FOUND):
                 await self.client.update(CLUSTERROLES, role | {"rules": rules})
-            except StatusError as error:
-                if error.code != 404:
-                    raise
 
     def _rules(self, role: Object) -> list[Object]:
         rules: list[Object] = []

@@ -6,7 +6,7 @@ and maxUnavailable; the ReplicaSets' status changes bring the next sync.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from kubesim.apiserver.errors import StatusError
@@ -14,6 +14,7 @@ from kubesim.client import Client
 from kubesim.clock import Clock
 from kubesim.controllers import conditions
 from kubesim.controllers import deployment_util as util
+from kubesim.controllers.absence import NOT_FOUND, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.deployment_util import reported, total, wanted
 from kubesim.controllers.ownership import Ownership, concerned, owner_in
@@ -166,30 +167,23 @@ class DeploymentController(Controller):
         """
         _, unavailable = util.fenceposts(deployment)
         least = wanted(deployment) - unavailable
-        unready_new = wanted(new) - reported(new, "availableReplicas")
-        spare = total([*old, new]) - least - unready_new
+        spare = total([*old, new]) - least - util.unhealthy(new)
         if not old or spare <= 0:
             return False
-        removed = await self._remove_unhealthy(deployment, old, spare)
+        removed = await self._remove(deployment, old, spare, util.unhealthy)
         available = sum(
             min(wanted(each), reported(each, "availableReplicas")) for each in [*old, new]
         )
-        return await self._remove(deployment, old, available - least) + removed > 0
+        removed += await self._remove(deployment, old, available - least, wanted)
+        return removed > 0
 
-    async def _remove_unhealthy(self, deployment: Object, old: Sequence[Object], most: int) -> int:
+    async def _remove(
+        self, deployment: Object, old: Sequence[Object], most: int, spare: Callable[[Object], int]
+    ) -> int:
+        """Scale down by at most `most` Pods together, each ReplicaSet by what it can spare."""
         removed = 0
         for each in util.by_age(old):
-            unhealthy = wanted(each) - reported(each, "availableReplicas")
-            count = min(most - removed, unhealthy)
-            if count > 0:
-                await self._scale(deployment, each, wanted(each) - count)
-                removed += count
-        return removed
-
-    async def _remove(self, deployment: Object, old: Sequence[Object], most: int) -> int:
-        removed = 0
-        for each in util.by_age(old):
-            count = min(most - removed, wanted(each))
+            count = min(most - removed, spare(each))
             if count > 0:
                 await self._scale(deployment, each, wanted(each) - count)
                 removed += count
@@ -199,7 +193,7 @@ class DeploymentController(Controller):
         """All old Pods go, and only when they are gone the new ones come."""
         new, old = await self._new_and_old(deployment, owned, create=False)
         scaled = [await self._scale(deployment, each, 0) for each in util.active(old)]
-        if not any(scaled) and not self._old_pods_run(deployment, new, old):
+        if not any(scaled) and not self._old_pods_run(deployment, old):
             if new is None:
                 new, old = await self._new_and_old(deployment, owned, create=True)
             assert new is not None
@@ -207,10 +201,10 @@ class DeploymentController(Controller):
             await self._clean_up_when_complete(deployment, old)
         await self._sync_rollout_status(deployment, old, new)
 
-    def _old_pods_run(self, deployment: Object, new: Object | None, old: Sequence[Object]) -> bool:
+    def _old_pods_run(self, deployment: Object, old: Sequence[Object]) -> bool:
         if any(reported(each, "replicas") for each in old):
             return True
-        uids = {uid(each) for each in old} - ({uid(new)} if new else set())
+        uids = {uid(each) for each in old}
         return any(
             not pod_is_finished(pod) and (controller_of(pod) or {}).get("uid") in uids
             for pod in self.pods.list(deployment["metadata"]["namespace"])
@@ -290,8 +284,9 @@ class DeploymentController(Controller):
     async def _clean_up(self, deployment: Object, old: Sequence[Object]) -> None:
         limit = deployment["spec"].get("revisionHistoryLimit", 2**31 - 1)
         for each in util.removable(old, limit):
-            meta = each["metadata"]
-            await self.client.delete(REPLICASETS, meta["name"], meta["namespace"])
+            with tolerating(NOT_FOUND):
+                meta = each["metadata"]
+                await self.client.delete(REPLICASETS, meta["name"], meta["namespace"])
 
     # Status
 

@@ -30,6 +30,11 @@ def reported(obj: Object, counter: str) -> int:
     return int((obj.get("status") or {}).get(counter, 0))
 
 
+def unhealthy(replica_set: Object) -> int:
+    """How many of the Pods that a ReplicaSet wants are not available."""
+    return wanted(replica_set) - reported(replica_set, "availableReplicas")
+
+
 def total(replica_sets: Iterable[Object]) -> int:
     """The Pods that these ReplicaSets want together."""
     return sum(map(wanted, replica_sets))

@@ -1,7 +1,7 @@
 """Deleting a Pod from outside its workload, and saying so in its status first."""
 
-from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
+from kubesim.controllers.absence import tolerating
 from kubesim.objects import Object, uid
 
 
@@ -36,10 +36,7 @@ async def disrupt(
     }
     status: Object = {"conditions": [condition]} | ({"phase": "Failed"} if failed else {})
     patch = {"metadata": {"uid": uid(pod)}, "status": status}
-    try:
+    grace = 0 if failed else None
+    with tolerating(404, 409):
         await client.patch("pods", name, patch, namespace, subresource="status")
-        grace = 0 if failed else None
         await client.delete("pods", name, namespace, uid=uid(pod), grace_period=grace)
-    except StatusError as error:
-        if error.code not in {404, 409}:
-            raise

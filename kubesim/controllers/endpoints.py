@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kubesim.apiserver.errors import StatusError
+from kubesim.controllers.absence import NOT_FOUND, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 from kubesim.labels import has_all
@@ -54,11 +55,8 @@ class EndpointsController(Controller):
     async def _delete(self, namespace: str, name: str) -> None:
         if self.endpoints.get(name, namespace) is None:
             return
-        try:
+        with tolerating(NOT_FOUND):
             await self.client.delete("endpoints", name, namespace)
-        except StatusError as error:
-            if error.code != 404:
-                raise
 
     async def _write(self, service: Object, current: Object | None) -> None:
         wanted = _endpoints(service, subsets(service, self._pods_of(service)))

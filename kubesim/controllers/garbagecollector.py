@@ -11,9 +11,9 @@ import functools
 from collections.abc import Iterable
 
 from kubesim.api.resources import Resource
-from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
+from kubesim.controllers.absence import NOT_FOUND, find, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.graph import (
     COLLECTED,
@@ -47,7 +47,7 @@ class GarbageCollector(Controller):
     async def sync(self, key: str) -> None:
         """Look whether an object has to go, or may."""
         node = self.graph.nodes.get(key)
-        if node is None or node.resource is None:
+        if node is None:
             return
         obj = await self._read(node.resource, node.name, node.namespace)
         if obj is None or uid(obj) != node.uid:
@@ -66,9 +66,9 @@ class GarbageCollector(Controller):
             await self._drop_references(node, obj, [*dangling, *waiting])
         elif waiting and node.dependents:
             await self._unblock_dependents_that_wait(node)
-            await self._delete(node, obj, "Foreground")
+            await self._delete(node, "Foreground")
         elif waiting or dangling:
-            await self._delete(node, obj, _propagation(obj))
+            await self._delete(node, _propagation(obj))
 
     async def _classify(
         self, node: Node, obj: Object
@@ -116,17 +116,16 @@ class GarbageCollector(Controller):
 
     async def _orphan_dependents(self, node: Node, obj: Object) -> None:
         for dependent in self.graph.dependents(node):
-            if dependent.resource is not None:
-                present = await self._read(dependent.resource, dependent.name, dependent.namespace)
-                if present is not None and uid(present) == dependent.uid:
-                    gone = [each for each in owners_of(present) if each["uid"] == node.uid]
-                    await self._drop_references(dependent, present, gone)
+            present = await self._read(dependent.resource, dependent.name, dependent.namespace)
+            if present is not None and uid(present) == dependent.uid:
+                gone = [each for each in owners_of(present) if each["uid"] == node.uid]
+                await self._drop_references(dependent, present, gone)
         await self._remove_finalizer(node, obj, ORPHAN)
 
     async def _unblock_dependents_that_wait(self, node: Node) -> None:
         """Owners that wait for each other in a circle would wait for ever."""
         for dependent in self.graph.dependents(node):
-            if dependent.awaits_dependents and dependent.resource is not None:
+            if dependent.awaits_dependents:
                 free = [
                     each | {"blockOwnerDeletion": False} if each["uid"] == node.uid else each
                     for each in dependent.owners
@@ -145,21 +144,16 @@ class GarbageCollector(Controller):
 
     async def _patch(self, node: Node, changes: Object, obj: Object | None = None) -> None:
         """Change metadata of exactly this object, in the state in which it was read."""
-        assert node.resource is not None
         meta = {"uid": node.uid} | changes
         if obj is not None:
             meta["resourceVersion"] = obj["metadata"]["resourceVersion"]
-        try:
+        with tolerating(NOT_FOUND):
             await self.client.patch(
                 node.resource.full_name, node.name, {"metadata": meta}, node.namespace, kind="merge"
             )
-        except StatusError as error:
-            if error.code != 404:
-                raise
 
-    async def _delete(self, node: Node, obj: Object, propagation: str) -> None:
-        assert node.resource is not None
-        try:
+    async def _delete(self, node: Node, propagation: str) -> None:
+        with tolerating(404, 409):
             await self.client.delete(
                 node.resource.full_name,
                 node.name,
@@ -167,17 +161,9 @@ class GarbageCollector(Controller):
                 uid=node.uid,
                 propagation=propagation,
             )
-        except StatusError as error:
-            if error.code not in {404, 409}:
-                raise
 
     async def _read(self, resource: Resource, name: str, namespace: str) -> Object | None:
-        try:
-            return await self.client.get(resource.full_name, name, namespace or None)
-        except StatusError as error:
-            if error.code == 404:
-                return None
-            raise
+        return await find(self.client, resource.full_name, name, namespace)
 
     # The graph
 

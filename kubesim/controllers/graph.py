@@ -34,14 +34,14 @@ def awaits(obj: Object, finalizer: str) -> bool:
 
 @dataclass
 class Node:
-    """An object as the graph knows it; `resource` is None for an owner of an unserved kind.
+    """An object as the graph knows it.
 
     A node is virtual while it is only known from a reference to it: the object may never have
     existed, or the reference may have its name or namespace wrong.
     """
 
     uid: str
-    resource: Resource | None
+    resource: Resource
     name: str
     namespace: str
     owners: list[Object] = field(default_factory=list)
@@ -94,18 +94,19 @@ class Graph:
         self._unlink(node, (each for each in node.owners if each not in owners))
         node.owners = owners
         for reference in owners:
-            self._owner(reference, node).dependents.add(node.uid)
+            resource = resource_of(reference)
+            if resource is not None:
+                self._owner(reference, resource, node).dependents.add(node.uid)
 
     def _unlink(self, node: Node, owners: Iterable[Object]) -> None:
         for reference in owners:
             if reference["uid"] in self.nodes:
                 self.nodes[reference["uid"]].dependents.discard(node.uid)
 
-    def _owner(self, reference: Object, dependent: Node) -> Node:
+    def _owner(self, reference: Object, resource: Resource, dependent: Node) -> Node:
         owner = self.nodes.get(reference["uid"])
         if owner is None:
-            resource = resource_of(reference)
-            namespace = dependent.namespace if resource and resource.namespaced else ""
+            namespace = dependent.namespace if resource.namespaced else ""
             owner = Node(reference["uid"], resource, reference["name"], namespace, is_virtual=True)
             self.nodes[owner.uid] = owner
         return owner

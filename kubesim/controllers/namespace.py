@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from kubesim.api.resources import RESOURCES
-from kubesim.apiserver.errors import StatusError
+from kubesim.controllers.absence import NOT_FOUND, find, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 from kubesim.objects import Object, is_being_deleted, timestamp
@@ -39,13 +39,10 @@ class NamespaceController(Controller):
 
     async def sync(self, key: str) -> None:
         """Delete what is there; when nothing is left, finalize."""
-        try:
-            namespace = await self.client.get("namespaces", key)
-        except StatusError as error:
-            if error.code == 404:
-                return
-            raise
-        if not is_being_deleted(namespace) or not namespace["spec"].get("finalizers"):
+        namespace = await find(self.client, "namespaces", key)
+        if namespace is None or not is_being_deleted(namespace):
+            return
+        if not namespace["spec"].get("finalizers"):
             return
         remaining = await self._delete_content(key)
         namespace = await self._write_conditions(namespace, remaining)
@@ -64,12 +61,9 @@ class NamespaceController(Controller):
         for obj in await self._list(resource, namespace):
             if is_being_deleted(obj):
                 continue
-            try:
+            with tolerating(NOT_FOUND):
                 name = obj["metadata"]["name"]
                 await self.client.delete(resource, name, namespace, propagation="Background")
-            except StatusError as error:
-                if error.code != 404:
-                    raise
         return await self._list(resource, namespace)
 
     async def _list(self, resource: str, namespace: str) -> list[Object]:

@@ -15,6 +15,7 @@ from typing import Any
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
+from kubesim.controllers.absence import tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.pods import BY_NODE
 from kubesim.informer import Change, InformerFactory
@@ -184,11 +185,8 @@ class NodeLifecycleController(Controller):
         patch = {"metadata": {"uid": uid(pod)}, "status": {"conditions": [changed]}}
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         self.recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
-        try:
+        with tolerating(404, 409):
             await self.client.patch("pods", name, patch, namespace, subresource="status")
-        except StatusError as error:
-            if error.code not in {404, 409}:
-                raise
 
     # Taints
 
@@ -237,12 +235,8 @@ class NodeLifecycleController(Controller):
         ]
         meta = {"resourceVersion": node["metadata"]["resourceVersion"]}
         patch = {"metadata": meta, "spec": {"taints": [*kept, *new] or None}}
-        try:
+        with tolerating(404, 409):  # a newer state of the node brings it here again
             await self.client.patch("nodes", key(node), patch, kind="merge")
-        except StatusError as error:
-            if error.code not in {404, 409}:
-                raise
-            self.queue.add_rate_limited(key(node))
 
     def _node_changed(self, change: Change) -> None:
         name = key(change.object)

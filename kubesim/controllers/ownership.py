@@ -7,8 +7,8 @@ only say whom to adopt and whom to let go, and two controllers never fight over 
 from collections.abc import Iterable
 from typing import Any
 
-from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
+from kubesim.controllers.absence import tolerating
 from kubesim.informer import Cache, Change
 from kubesim.labels import matches
 from kubesim.objects import (
@@ -89,10 +89,7 @@ class Ownership:
         """Change one owner reference of exactly this object; False when it is gone."""
         meta = obj["metadata"]
         patch = {"metadata": {"uid": meta["uid"], "ownerReferences": [reference]}}
-        try:
+        with tolerating(404, 422):
             await self._client.patch(self._resource, meta["name"], patch, meta["namespace"])
-        except StatusError as error:
-            if error.code in {404, 422}:
-                return False
-            raise
-        return True
+            return True
+        return False

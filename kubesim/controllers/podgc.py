@@ -5,7 +5,7 @@ Kubernetes' `pkg/controller/podgc/gc_controller.go`: Pods of nodes that do not e
 when a node goes or a Pod turns up on a node that is not there.
 """
 
-from kubesim.apiserver.errors import StatusError
+from kubesim.controllers.absence import NOT_FOUND, find, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.disruption import disrupt
 from kubesim.controllers.pods import BY_NODE
@@ -36,7 +36,7 @@ class PodGCController(Controller):
         """Delete the Pods of a node that is really gone, or the oldest finished ones."""
         if key == FINISHED_PODS:
             await self._collect_finished()
-        elif self.nodes.get(key) is None and not await self._exists(key):
+        elif self.nodes.get(key) is None and await find(self.client, "nodes", key) is None:
             for pod in self.pods.by_index(BY_NODE[0], key):
                 await disrupt(
                     self.client,
@@ -47,24 +47,12 @@ class PodGCController(Controller):
                     failed=not pod_is_finished(pod),
                 )
 
-    async def _exists(self, node: str) -> bool:
-        try:
-            await self.client.get("nodes", node)
-        except StatusError as error:
-            if error.code == 404:
-                return False
-            raise
-        return True
-
     async def _collect_finished(self) -> None:
         finished = sorted(self.pods.by_index("finished", "yes"), key=_age)
         for pod in finished[: max(0, len(finished) - MAX_FINISHED)]:
             meta = pod["metadata"]
-            try:
+            with tolerating(NOT_FOUND):
                 await self.client.delete("pods", meta["name"], meta["namespace"], grace_period=0)
-            except StatusError as error:
-                if error.code != 404:
-                    raise
 
     def _node_changed(self, change: Change) -> None:
         if change.new is None:

@@ -4,9 +4,9 @@ Kubernetes' `pkg/controller/certificates/rootcacertpublisher/publisher.go`. Pods
 service account volume and can trust the API server by it.
 """
 
-from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
+from kubesim.controllers.absence import tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 from kubesim.objects import Object
@@ -45,14 +45,11 @@ class RootCACertPublisher(Controller):
         present = self.config_maps.get(NAME, key)
         if present is not None and present.get("data") == self._data:
             return
-        try:
+        with tolerating(403, 404):  # the namespace or the ConfigMap is going
             if present is None:
                 await self.client.create("configmaps", self._config_map(key))
             else:
                 await self.client.update("configmaps", present | {"data": self._data})
-        except StatusError as error:
-            if error.code not in {403, 404}:  # the namespace or the ConfigMap is going
-                raise
 
     def _config_map(self, namespace: str) -> Object:
         return {

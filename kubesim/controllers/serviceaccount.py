@@ -4,7 +4,7 @@ Kubernetes' `pkg/controller/serviceaccount/serviceaccounts_controller.go`. Pods 
 run as this one.
 """
 
-from kubesim.apiserver.errors import StatusError
+from kubesim.controllers.absence import tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 
@@ -38,11 +38,8 @@ class ServiceAccountController(Controller):
             "kind": "ServiceAccount",
             "metadata": {"name": ACCOUNT, "namespace": key},
         }
-        try:
+        with tolerating(403, 409):  # terminating, or made by somebody else meanwhile
             await self.client.create("serviceaccounts", account)
-        except StatusError as error:
-            if error.code not in {403, 409}:  # terminating, or made by somebody else meanwhile
-                raise
 
     def _account_changed(self, change: Change) -> None:
         if change.new is None:

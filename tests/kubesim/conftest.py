@@ -88,44 +88,30 @@ class World:
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             await self.api.create("namespaces", namespace)
 
-    async def create_deployment(self, name="web", replicas=3, image="nginx:1.26", **spec):
-        labels = {"app": name}
-        containers = [{"name": "main", "image": image}]
-        return await self.api.create(
-            "deployments.apps",
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": {"name": name, "namespace": "default"},
-                "spec": {
-                    "replicas": replicas,
-                    "selector": {"matchLabels": labels},
-                    "template": {
-                        "metadata": {"labels": labels},
-                        "spec": {"containers": containers},
-                    },
-                    **spec,
-                },
-            },
+    async def create_deployment(self, name="web", image="nginx:1.26", **spec):
+        return await self._create_workload("Deployment", name, {"app": name}, image, {}, spec)
+
+    async def create_replica_set(self, name="web", labels=None, template=None, **spec):
+        labels = labels or {"app": name}
+        return await self._create_workload(
+            "ReplicaSet", name, labels, "nginx:1.26", template or {}, spec
         )
 
-    async def create_replica_set(self, name="web", replicas=3, labels=None, template=None, **spec):
-        labels = labels or {"app": name}
-        pod_spec = {"containers": [{"name": "main", "image": "nginx:1.26"}], **(template or {})}
-        return await self.api.create(
-            "replicasets.apps",
-            {
-                "apiVersion": "apps/v1",
-                "kind": "ReplicaSet",
-                "metadata": {"name": name, "namespace": "default"},
-                "spec": {
-                    "replicas": replicas,
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": pod_spec},
-                    **spec,
-                },
+    async def _create_workload(self, kind, name, labels, image, pod_spec, spec):
+        containers = [{"name": "main", "image": image}]
+        template = {"metadata": {"labels": labels}, "spec": {"containers": containers, **pod_spec}}
+        workload = {
+            "apiVersion": "apps/v1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {
+                "replicas": 3,
+                "selector": {"matchLabels": labels},
+                "template": template,
+                **spec,
             },
-        )
+        }
+        return await self.api.create(f"{kind.lower()}s.apps", workload)
 
     async def create_pod(self, name, *, requests=None, meta=None, namespace="default", **spec):
         resources = {"requests": requests} if requests else {}
