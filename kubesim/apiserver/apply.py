@@ -39,13 +39,13 @@ def apply(live: Object, declaration: Declaration) -> Object:
     declared = declaration.declared
     entries = read(live)
     fields = tracked(fieldsets.given(declared, of), reset)
-    last = next((e.fields for m, e in entries.items() if _same_applier(m, manager)), {})
+    before = next((e for m, e in entries.items() if _same_applier(m, manager)), Entry({}, ""))
     entries = {m: entry for m, entry in entries.items() if not _same_applier(m, manager)}
     merged = merge(live, declared, of)
     owned = fields
     for entry in entries.values():
         owned = fieldsets.union(owned, entry.fields)
-    result: Object = fieldsets.remove(merged, fieldsets.difference(last, owned), of, owned)
+    result: Object = fieldsets.remove(merged, fieldsets.difference(before.fields, owned), of, owned)
     changed = tracked(fieldsets.compare(live, result, of)[0], reset)
     conflicts = _conflicts(entries, changed)
     if conflicts and not declaration.force and not _applied_before(live, conflicts, of, manager):
@@ -53,9 +53,7 @@ def apply(live: Object, declaration: Declaration) -> Object:
     for other, common in conflicts.items():
         kept = fieldsets.difference(entries[other].fields, common)
         entries[other] = Entry(kept, entries[other].time)
-    time = declaration.now
-    if fields == last:
-        time = next(e.time for m, e in read(live).items() if _same_applier(m, manager))
+    time = before.time if fields == before.fields else declaration.now
     entries[manager] = Entry(fields, time)
     result["metadata"] = dict(result["metadata"])
     write(result, entries)

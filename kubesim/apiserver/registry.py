@@ -12,7 +12,7 @@ from datetime import datetime
 
 from kubesim.api import schema
 from kubesim.api.resources import Resource
-from kubesim.apiserver import errors, managedfields
+from kubesim.apiserver import errors, fields, managedfields
 from kubesim.apiserver.admission import Admission
 from kubesim.apiserver.deletion import DeleteOptions, check_preconditions, deleting
 from kubesim.apiserver.managedfields import UPDATE, Manager
@@ -176,6 +176,10 @@ class Registry:
         resource, metadata = context.resource, new["metadata"]
         version = metadata.get("resourceVersion")
         name = current.object["metadata"]["name"]
+        if not version and not self.strategy(resource).unconditional_update:
+            why = "must be specified for an update"
+            cause = fields.invalid("metadata.resourceVersion", 0, why)
+            raise errors.invalid(resource.full_name, name, [cause])
         if version and version != "0" and version != str(current.revision):
             raise errors.conflict(resource.full_name, name, errors.MODIFIED)
 

@@ -11,10 +11,9 @@ from kubesim.apiserver.validation import names
 Labels = Mapping[str, str]
 TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|<|>|[^\s=!(),<>]+)")
 PUNCTUATION = frozenset({"==", "!=", "=", "!", "(", ")", ",", "<", ">"})
-OPERATORS = {
-    **{"in": "in", "notin": "notin", "=": "in", "==": "in", "!=": "notin"},
-    **{"gt": "gt", "lt": "lt", ">": "gt", "<": "lt"},
-}
+EQUALITY = {"=": "in", "==": "in", "!=": "notin", ">": "gt", "<": "lt"}
+OPERATORS = {"in": "in", "notin": "notin"} | EQUALITY
+OPERATORS_TOLD = "in, notin, =, ==, !=, gt, lt"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class _Parser:
             return Requirement(key, "!" if negated else "exists")
         operator = self._next()
         if operator not in OPERATORS:
-            raise _unparsable(f"found '{operator}', expected: {', '.join(OPERATORS)}")
+            raise _unparsable(f"found '{operator}', expected: {OPERATORS_TOLD}")
         values = self._values() if operator in ("in", "notin") else [self._value()]
         for value in values:
             _check(value, names.label_value(value), f"values[0][{key}]")
