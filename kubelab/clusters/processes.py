@@ -97,7 +97,7 @@ def run_logged(
 def _private(log: Path) -> BinaryIO:
     """Open a new file that only this user may read; the one before is kept as `.previous`."""
     with contextlib.suppress(FileNotFoundError):
-        log.replace(log.with_suffix(".previous"))
+        log.replace(log.with_name(f"{log.name}.previous"))
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     return os.fdopen(descriptor, "wb")
 
@@ -120,6 +120,6 @@ def _linux_start_time(pid: int) -> str:
 
 
 def _ps_start_time(pid: int) -> str:
-    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    command = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     return "" if not listed or listed[0].startswith("Z") else " ".join(listed[1:])
