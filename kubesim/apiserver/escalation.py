@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalati
 """
 
 from kubesim.apiserver import errors
-from kubesim.apiserver.authorization import GROUP, RBAC, Rule, describe_rule, uncovered
+from kubesim.apiserver.authorization import GROUP, RBAC, SUPERUSERS, Rule, describe_rule, uncovered
 from kubesim.apiserver.registry import Context
 from kubesim.apiserver.request import RequestInfo, UserInfo
 from kubesim.apiserver.storage import Object
@@ -23,7 +23,9 @@ class Escalation:
     def __call__(self, context: Context, new: Object | None, old: Object | None) -> None:
         """Raises StatusError 403."""
         resource, user = context.resource, context.user
-        if resource.group != GROUP or new is None or (old and _grants(old) == _grants(new)):
+        if resource.group != GROUP or new is None or SUPERUSERS in user.groups:
+            return
+        if old and _grants(old) == _grants(new):
             return
         if resource.plural in ROLES:
             verb, kind, name = "escalate", resource.plural, new["metadata"]["name"]

@@ -84,29 +84,34 @@ async def _exec(request: Request, pod: Object, kubelets: Mapping[str, KubeletSer
     if not command:
         raise errors.bad_request("you must specify at least one command for the container")
     protocol = _protocol(request)
-    session = await _kubelet(pod, kubelets, "exec", container).exec(
-        metadata["namespace"],
-        metadata["name"],
-        container,
-        command,
-        stdin=request.flag("stdin"),
-        tty=request.flag("tty"),
-    )
-    conversation = _Conversation(session, stdin=request.flag("stdin"))
-    return Response(101, {}, Upgrade(conversation.serve, protocol))
+    stdin, tty = request.flag("stdin"), request.flag("tty")
+    kubelet = _kubelet(pod, kubelets, "exec", container)
+
+    async def serve(channel: Channel) -> None:
+        try:
+            session = await kubelet.exec(
+                metadata["namespace"], metadata["name"], container, command, stdin=stdin, tty=tty
+            )
+        except StatusError as error:
+            await _send_status(channel, error.status)
+        else:
+            await _Conversation(session, channel, stdin=stdin).run()
+
+    return Response(101, {}, Upgrade(serve, protocol))
 
 
 class _Conversation:
     """Copies between a client's channels and a running command."""
 
-    def __init__(self, session: ExecSession, *, stdin: bool) -> None:
+    def __init__(self, session: ExecSession, channel: Channel, *, stdin: bool) -> None:
         self._session = session
+        self._channel = channel
         self._stdin = stdin
 
-    async def serve(self, channel: Channel) -> None:
+    async def run(self) -> None:
         """Run until the command has ended and all its output is sent, or the client is gone."""
-        listening = asyncio.create_task(self._listen(channel))
-        finishing = asyncio.create_task(self._finish(channel))
+        listening = asyncio.create_task(self._listen())
+        finishing = asyncio.create_task(self._finish())
         try:
             await asyncio.wait((listening, finishing), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -116,17 +121,16 @@ class _Conversation:
                 task.cancel()
             await asyncio.gather(listening, finishing, return_exceptions=True)
 
-    async def _finish(self, channel: Channel) -> None:
+    async def _finish(self) -> None:
         session = self._session
         async with asyncio.TaskGroup() as copies:
-            copies.create_task(_copy(session.stdout, channel, STDOUT))
-            copies.create_task(_copy(session.stderr, channel, STDERR))
-        status = _exit_status(await session.wait())
-        await channel.send(bytes([ERROR]) + json.dumps(status).encode())
+            copies.create_task(_copy(session.stdout, self._channel, STDOUT))
+            copies.create_task(_copy(session.stderr, self._channel, STDERR))
+        await _send_status(self._channel, _exit_status(await session.wait()))
 
-    async def _listen(self, channel: Channel) -> None:
+    async def _listen(self) -> None:
         """Pass on input until the client goes away; terminal sizes are of no use here."""
-        while (message := await channel.receive()) is not None:
+        while (message := await self._channel.receive()) is not None:
             if not message or not self._stdin:
                 continue
             if message[0] == STDIN:
@@ -138,6 +142,10 @@ class _Conversation:
 async def _copy(output: AsyncIterator[bytes], channel: Channel, number: int) -> None:
     async for data in output:
         await channel.send(bytes([number]) + data)
+
+
+async def _send_status(channel: Channel, status: Object) -> None:
+    await channel.send(bytes([ERROR]) + json.dumps(status).encode())
 
 
 def _exit_status(code: int) -> Object:

@@ -73,6 +73,8 @@ def test_a_pod_is_watched_read_entered_and_described(kubectl):
     assert kubectl("logs", "web") == "hello\n"
     assert kubectl("exec", "web", "--", "echo", "inside") == "inside\n"
     assert "exit code 3" in kubectl("exec", "web", "--", "sh", "-c", "exit 3", fails=True)
+    missing = kubectl("exec", "web", "--", "no-such-program", fails=True)
+    assert 'exec: "no-such-program": executable file not found in $PATH' in missing
     assert kubectl("exec", "-i", "web", "--", "cat", stdin="through\n") == "through\n"
     described = kubectl("describe", "pod", "web")
     for reason in ("Scheduled", "Pulled", "Created", "Started"):

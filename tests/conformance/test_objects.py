@@ -1,10 +1,12 @@
 """Objects and their life, through the official Python client."""
 
 import json
+import queue
 
 import pytest
 from kubernetes import client, dynamic, watch
 from kubernetes.client.exceptions import ApiException
+from kubernetes.informer import SharedInformer
 
 
 def configmap(name, labels=None, **data):
@@ -147,6 +149,29 @@ def test_a_watch_tells_everything_after_a_version_and_nothing_else(core, namespa
         ("DELETED", "one"),
         ("DELETED", "other"),
     ]
+
+
+def test_an_informer_keeps_a_copy_up_to_date(core, namespace):
+    core.create_namespaced_config_map(namespace, configmap("before"))
+    copy = SharedInformer(core.list_namespaced_config_map, namespace=namespace)
+    heard = queue.Queue()
+    for kind in ("ADDED", "MODIFIED", "DELETED"):
+        copy.add_event_handler(kind, lambda obj, kind=kind: heard.put((kind, obj.metadata.name)))
+    copy.start()
+    try:
+        seen = [heard.get(timeout=30)]
+        while ("ADDED", "before") not in seen:
+            seen.append(heard.get(timeout=30))
+        core.create_namespaced_config_map(namespace, configmap("after"))
+        core.patch_namespaced_config_map("after", namespace, {"data": {"a": "1"}})
+        core.delete_namespaced_config_map("after", namespace)
+        while ("DELETED", "after") not in seen:
+            seen.append(heard.get(timeout=30))
+        changes = [kind for kind, name in seen if name == "after"]
+        assert changes == ["ADDED", "MODIFIED", "DELETED"]
+        assert "before" in {obj.metadata.name for obj in copy.cache.list()}
+    finally:
+        copy.stop()
 
 
 def test_a_strategic_merge_joins_lists_by_key(core, namespace):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kubesim.apiserver import streams
+from kubesim.apiserver import errors, streams
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.request import Request, RequestInfo
 
@@ -173,6 +173,9 @@ async def test_exec_carries_input_output_and_the_exit_code():
     kubelet = FakeKubelet(session)
     response = await start(pod(), kubelet, "sh", "-c", "x", stdin="true", stdout="true")
     assert response.body.protocol == "v5.channel.k8s.io"
+    client.to_server.put_nowait(b"\x00hello")
+    client.to_server.put_nowait(b"\xff\x00")
+    await response.body.serve(client)
     assert kubelet.asked == (
         "default",
         "web",
@@ -180,9 +183,6 @@ async def test_exec_carries_input_output_and_the_exit_code():
         ["sh", "-c", "x"],
         {"stdin": True, "tty": False},
     )
-    client.to_server.put_nowait(b"\x00hello")
-    client.to_server.put_nowait(b"\xff\x00")
-    await response.body.serve(client)
     assert client.output(streams.STDOUT) == b"HELLO"
     assert client.output(streams.STDERR) == b"warning\n"
     status = json.loads(client.output(streams.ERROR))
@@ -208,6 +208,21 @@ async def test_a_command_whose_input_ends_goes_on():
     session.output.put_nowait(None)
     await response.body.serve(client)
     assert client.output(streams.STDOUT) == b"done"
+
+
+async def test_a_command_that_cannot_start_is_told_on_the_error_channel():
+    class Refusing(FakeKubelet):
+        async def exec(self, *command, **options):
+            raise errors.internal("no such program")
+
+    client = Client()
+    response = await start(pod(), Refusing(), "nope")
+    await response.body.serve(client)
+    status = json.loads(client.output(streams.ERROR))
+    assert (status["reason"], status["message"]) == (
+        "InternalError",
+        "Internal error occurred: no such program",
+    )
 
 
 @pytest.mark.parametrize(
