@@ -4,7 +4,7 @@ Kubernetes' `pkg/controller/clusterroleaggregation/clusterroleaggregation_contro
 `admin`, `edit` and `view` learn the rules of whoever labels a ClusterRole for them.
 """
 
-from kubesim.controllers.absence import NOT_FOUND, tolerating
+from kubesim.absence import NOT_FOUND, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 from kubesim.labels import matches

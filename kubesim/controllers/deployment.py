@@ -9,12 +9,12 @@ import copy
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from kubesim.absence import NOT_FOUND, tolerating
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
 from kubesim.controllers import conditions
 from kubesim.controllers import deployment_util as util
-from kubesim.controllers.absence import NOT_FOUND, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.deployment_util import reported, total, wanted
 from kubesim.controllers.ownership import Ownership, concerned, owner_in

@@ -7,8 +7,8 @@ to whoever writes their Endpoints.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from kubesim.absence import NOT_FOUND, tolerating
 from kubesim.apiserver.errors import StatusError
-from kubesim.controllers.absence import NOT_FOUND, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 from kubesim.labels import has_all

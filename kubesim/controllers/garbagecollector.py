@@ -10,10 +10,10 @@ are gone; orphaning, by the finalizer `orphan`, takes the references to the owne
 import functools
 from collections.abc import Iterable
 
+from kubesim.absence import NOT_FOUND, find, tolerating
 from kubesim.api.resources import Resource
 from kubesim.client import Client
 from kubesim.clock import Clock
-from kubesim.controllers.absence import NOT_FOUND, find, tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.graph import (
     COLLECTED,

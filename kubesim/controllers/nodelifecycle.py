@@ -8,14 +8,15 @@ controller's business.
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubesim.absence import tolerating
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
-from kubesim.controllers.absence import tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.pods import BY_NODE
 from kubesim.informer import Change, InformerFactory
@@ -75,6 +76,7 @@ class NodeLifecycleController(Controller):
 
     def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
         self._health: dict[str, _Health] = {}
+        self._log = logging.getLogger(f"kubesim.{self.name}")
         self._zones: defaultdict[str, _Zone] = defaultdict(_Zone)
         super().__init__(client, informers, clock)
 
@@ -103,9 +105,12 @@ class NodeLifecycleController(Controller):
 
     async def _monitor(self) -> None:
         while True:
-            for node in self.nodes.list():
-                await self._examine(node)
-            await self._taint_for_eviction()
+            try:
+                for node in self.nodes.list():
+                    await self._examine(node)
+                await self._taint_for_eviction()
+            except StatusError as error:
+                self._log.warning("will look again in %s s: %s", MONITOR_PERIOD, error)
             await self.clock.sleep(MONITOR_PERIOD)
 
     # Health

@@ -7,8 +7,8 @@ only say whom to adopt and whom to let go, and two controllers never fight over 
 from collections.abc import Iterable
 from typing import Any
 
+from kubesim.absence import tolerating
 from kubesim.client import Client
-from kubesim.controllers.absence import tolerating
 from kubesim.informer import Cache, Change
 from kubesim.labels import matches
 from kubesim.objects import (

@@ -5,10 +5,10 @@ Kubernetes' `pkg/controller/podgc/gc_controller.go`: Pods of nodes that do not e
 when a node goes or a Pod turns up on a node that is not there.
 """
 
-from kubesim.controllers.absence import NOT_FOUND, find, tolerating
+from kubesim.absence import NOT_FOUND, find, tolerating
 from kubesim.controllers.controller import Controller
-from kubesim.controllers.disruption import disrupt
 from kubesim.controllers.pods import BY_NODE
+from kubesim.disruption import disrupt
 from kubesim.informer import Change, InformerFactory
 from kubesim.objects import Object, key, pod_is_finished, timestamp
 

@@ -4,9 +4,9 @@ Kubernetes' `pkg/controller/certificates/rootcacertpublisher/publisher.go`. Pods
 service account volume and can trust the API server by it.
 """
 
+from kubesim.absence import tolerating
 from kubesim.client import Client
 from kubesim.clock import Clock
-from kubesim.controllers.absence import tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 from kubesim.objects import Object

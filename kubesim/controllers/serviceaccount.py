@@ -4,7 +4,7 @@ Kubernetes' `pkg/controller/serviceaccount/serviceaccounts_controller.go`. Pods 
 run as this one.
 """
 
-from kubesim.controllers.absence import tolerating
+from kubesim.absence import tolerating
 from kubesim.controllers.controller import Controller
 from kubesim.informer import Change, InformerFactory
 

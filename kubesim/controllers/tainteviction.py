@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from kubesim.client import Client
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
-from kubesim.controllers.disruption import disrupt
 from kubesim.controllers.pods import BY_NODE
+from kubesim.disruption import disrupt
 from kubesim.informer import Change, InformerFactory
 from kubesim.objects import Object, is_being_deleted, key, split_key, timestamp, uid
-from kubesim.scheduler.snapshot import toleration_covers
+from kubesim.taints import covers
 
 REASON = "TaintManagerEviction"
 
@@ -102,7 +102,7 @@ def allowed_seconds(pod: Object, taints: Sequence[Object]) -> float | None:
     tolerations = pod["spec"].get("tolerations") or []
     limits = []
     for taint in taints:
-        covering = next((each for each in tolerations if toleration_covers(each, taint)), None)
+        covering = next((each for each in tolerations if covers(each, taint)), None)
         if covering is None:
             return 0.0
         if "tolerationSeconds" in covering:

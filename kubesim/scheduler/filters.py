@@ -6,12 +6,14 @@ taint is named, "node(s) had untolerated taint {key: value}"; 1.20 says "node(s)
 value}, that the pod didn't tolerate" and "node(s) didn't match Pod's node affinity".
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from kubesim.objects import Object
 from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread
 from kubesim.scheduler.framework import ClusterEvent, FilterPlugin, NodeTest, Rejection
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot, host_ports, requests, tolerates
+from kubesim.scheduler.snapshot import NodeInfo, Snapshot, host_ports, requests
+from kubesim.taints import tolerates
 
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 BLOCKING_EFFECTS = {"NoSchedule", "NoExecute"}
@@ -108,3 +110,14 @@ FILTERS = (
     FilterPlugin("PodTopologySpread", podtopologyspread.prepare, _NODES_AND_PODS),
     FilterPlugin("InterPodAffinity", interpodaffinity.prepare, _NODES_AND_PODS),
 )
+
+
+def judge(pod: Object, snapshot: Snapshot) -> Callable[[NodeInfo], tuple[str, Rejection] | None]:
+    """The test of a node by all filters in order: the first to reject it, and why, or None."""
+    tests = [(plugin.name, plugin.prepare(pod, snapshot)) for plugin in FILTERS]
+
+    def test(info: NodeInfo) -> tuple[str, Rejection] | None:
+        found = ((name, plugin_test(info)) for name, plugin_test in tests)
+        return next(((name, why) for name, why in found if why is not None), None)
+
+    return test

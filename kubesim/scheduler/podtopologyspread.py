@@ -15,7 +15,8 @@ from kubesim.labels import has_all, matches
 from kubesim.objects import Object, controller_of, is_being_deleted, labels_of, uid
 from kubesim.scheduler.framework import MAX_SCORE, NodeTest, Rejection, Scores
 from kubesim.scheduler.nodeaffinity import allows
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot, tolerates
+from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+from kubesim.taints import tolerates
 
 HOSTNAME = "kubernetes.io/hostname"
 DEFAULTS = (

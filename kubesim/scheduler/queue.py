@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kubesim.clock import Clock
 from kubesim.objects import Object, key, uid
 from kubesim.scheduler.framework import ClusterEvent
+from kubesim.scheduler.snapshot import priority
 
 FIRST_BACKOFF = 1.0
 MAX_BACKOFF = 10.0
@@ -37,7 +38,7 @@ class QueuedPod:
     @property
     def order(self) -> tuple[int, float]:
         """Higher priority first, then who has waited longest."""
-        return -self.pod["spec"].get("priority", 0), self.since
+        return -priority(self.pod), self.since
 
 
 class SchedulingQueue:

@@ -2,17 +2,21 @@
 
 Kubernetes' `pkg/scheduler/schedule_one.go`: filter, score, choose, assume, bind. What is chosen is
 assumed at once, because the cache hears of the binding only later and the next Pod must not be
-given the same place. Where the real scheduler picks among equally good nodes at random, this one
-takes the one that comes first by name, so that the same lab gives the same picture.
+given the same place. A Pod that fits nowhere may preempt others. Where the real scheduler picks
+among equally good nodes at random, this one takes the one that comes first by name, so that the
+same lab gives the same picture.
 """
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
+from kubesim.absence import NOT_FOUND, tolerating
 from kubesim.apiserver.errors import StatusError
 from kubesim.client import Client
 from kubesim.clock import Clock
+from kubesim.disruption import disrupt
 from kubesim.events import SeriesRecorder
 from kubesim.informer import Change, InformerFactory
 from kubesim.objects import (
@@ -25,29 +29,34 @@ from kubesim.objects import (
     timestamp,
     uid,
 )
-from kubesim.scheduler.filters import FILTERS
+from kubesim.scheduler import preemption
+from kubesim.scheduler.filters import FILTERS, judge
 from kubesim.scheduler.framework import ClusterEvent, Rejection
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.scores import SCORES
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+from kubesim.scheduler.snapshot import NodeInfo, Snapshot, priority
 
 NAME = "default-scheduler"
 REPLICASETS = "replicasets.apps"
 NO_NODES = "no nodes available to schedule pods"
-UNHELPFUL = "Preemption is not helpful for scheduling"
-NO_VICTIMS = "No preemption victims found for incoming pod"
 
-Rejections = Mapping[str, tuple[str, Rejection]]
+# The plugin for dynamic resources has its say in every message since 1.34.
+NO_CLAIMS = "no new claims to deallocate"
 
 
 class UnschedulableError(Exception):
-    """No node will do; says why, and which plugins might change their mind after what."""
+    """No node will do: says why, of each node and in one sentence."""
 
-    def __init__(self, message: str, plugins: Iterable[str]) -> None:
+    def __init__(self, message: str, rejected: Mapping[str, tuple[str, Rejection]]) -> None:
         super().__init__(message)
-        self.hopes = frozenset[ClusterEvent]().union(
-            *(plugin.events for plugin in FILTERS if plugin.name in set(plugins))
-        )
+        self.reasons = {node: why for node, (_, why) in rejected.items()}
+        self._plugins = {name for name, _ in rejected.values()}
+
+    @property
+    def hopes(self) -> frozenset[ClusterEvent]:
+        """The events after which a plugin that said no may say yes."""
+        asked = (each for each in FILTERS if not self._plugins or each.name in self._plugins)
+        return frozenset[ClusterEvent]().union(*(plugin.events for plugin in asked))
 
 
 class Scheduler:
@@ -58,7 +67,9 @@ class Scheduler:
         self.clock = clock
         self.queue = SchedulingQueue(clock)
         self.recorder = SeriesRecorder(client, clock, NAME, host)
+        self._log = logging.getLogger(f"kubesim.{NAME}")
         self.assumed: dict[str, Object] = {}
+        self.nominated: dict[str, Object] = {}
         self.pods, self.nodes = informers.informer("pods").cache, informers.informer("nodes").cache
         self.namespaces = informers.informer("namespaces").cache
         self.services = informers.informer("services").cache
@@ -74,33 +85,90 @@ class Scheduler:
 
     async def _schedule_forever(self) -> None:
         while True:
-            await self.schedule_one(await self.queue.pop())
+            queued = await self.queue.pop()
+            try:
+                await self.schedule_one(queued)
+            except StatusError as error:
+                self._log.warning("%s: will retry: %s", key(queued.pod), error)
+                self._put_back(queued)
 
     async def schedule_one(self, queued: QueuedPod) -> None:
         """Find a node for a Pod and bind it there, or say why not and put it back."""
         pod = queued.pod
+        snapshot = self.snapshot(pod)
         try:
-            node = select_node(pod, self.snapshot())
+            node = select_node(pod, snapshot)
         except UnschedulableError as error:
-            await self._report(pod, "Unschedulable", str(error))
-            self.queue.park(queued, error.hopes)
+            await self._make_room(pod, snapshot, error)
+            self._put_back(queued, error.hopes)
             return
-        self.assumed[uid(pod)] = pod | {"spec": pod["spec"] | {"nodeName": node}}
+        self.assumed[uid(pod)] = _on(pod, node)
+        self.nominated.pop(uid(pod), None)
         try:
             await self._bind(pod, node)
         except StatusError as error:
-            del self.assumed[uid(pod)]
-            if error.code != 404:
-                await self._report(pod, "SchedulerError", f"binding rejected: {error}")
-                self.queue.retry(queued)
+            self.assumed.pop(uid(pod), None)
+            await self._report(pod, "SchedulerError", f"binding rejected: {error}")
+            raise
 
-    def snapshot(self) -> Snapshot:
-        """The cluster as the caches know it, with the Pods that were bound a moment ago."""
+    def _put_back(self, queued: QueuedPod, hopes: frozenset[ClusterEvent] | None = None) -> None:
+        """Queue a Pod again, in its present state, unless it is gone or has a node by now."""
+        meta = queued.pod["metadata"]
+        present = self.pods.get(meta["name"], meta["namespace"])
+        if present is None or uid(present) != uid(queued.pod) or present["spec"].get("nodeName"):
+            return
+        queued.pod = present
+        if hopes is None:
+            self.queue.retry(queued)
+        else:
+            self.queue.park(queued, hopes)
+
+    async def _make_room(self, pod: Object, snapshot: Snapshot, error: UnschedulableError) -> None:
+        """Preempt Pods of lower priority if that helps, and tell how it stands."""
+        if not error.reasons:
+            await self._report(pod, "Unschedulable", str(error))
+            return
+        why_not = preemption.ineligible(pod, snapshot)
+        if why_not:
+            await self._report(pod, "Unschedulable", f"{error} {NO_CLAIMS}, preemption: {why_not}")
+            return
+        candidate, reasons = preemption.find_candidate(pod, snapshot, error.reasons)
+        if candidate is None:
+            message = f"{error} {NO_CLAIMS}, preemption: {explain(reasons)}"
+            await self._report(pod, "Unschedulable", message)
+            return
+        for victim in candidate.victims:
+            await self._preempt(victim, pod, candidate.node)
+        self.nominated[uid(pod)] = _on(pod, candidate.node)
+        await self._report(pod, "Unschedulable", str(error), candidate.node)
+
+    async def _preempt(self, victim: Object, pod: Object, node: str) -> None:
+        message = f"Preempted by pod {uid(pod)} on node {node}"
+        self.recorder.event(victim, "Normal", "Preempted", message, "Preempting")
+        await disrupt(
+            self.client,
+            victim,
+            reason="PreemptionByScheduler",
+            message=f"{NAME}: preempting to accommodate a higher priority pod",
+            now=timestamp(self.clock.now()),
+        )
+
+    def snapshot(self, pod: Object) -> Snapshot:
+        """The cluster as the caches know it, as far as it matters to a Pod.
+
+        That includes the Pods that were bound a moment ago, and those for which room is being
+        made, unless the Pod is more important than they are.
+        """
+        awaited = (
+            other
+            for other in self.nominated.values()
+            if uid(other) != uid(pod) and priority(other) >= priority(pod)
+        )
         placed: dict[str, list[Object]] = {}
-        for pod in [*self.pods.list(), *self.assumed.values()]:
-            name = pod["spec"].get("nodeName")
-            if name and not pod_is_finished(pod):
-                placed.setdefault(name, []).append(pod)
+        for other in [*self.pods.list(), *self.assumed.values(), *awaited]:
+            name = other["spec"].get("nodeName")
+            if name and not pod_is_finished(other):
+                placed.setdefault(name, []).append(other)
         nodes = sorted(self.nodes.list(), key=key)
         return Snapshot(
             tuple(NodeInfo(node, tuple(placed.get(key(node), ()))) for node in nodes),
@@ -122,8 +190,8 @@ class Scheduler:
         message = f"Successfully assigned {namespace}/{name} to {node}"
         self.recorder.event(pod, "Normal", "Scheduled", message, "Binding")
 
-    async def _report(self, pod: Object, reason: str, message: str) -> None:
-        """Write why the Pod has no node: an Event, and its PodScheduled condition."""
+    async def _report(self, pod: Object, reason: str, message: str, nominated: str = "") -> None:
+        """Write why the Pod has no node (yet): an Event, and its PodScheduled condition."""
         self.recorder.event(pod, "Warning", "FailedScheduling", message, "Scheduling")
         old = condition(pod, "PodScheduled") or {}
         if (old.get("status"), old.get("reason"), old.get("message")) == ("False", reason, message):
@@ -140,14 +208,12 @@ class Scheduler:
             "observedGeneration": pod["metadata"].get("generation", 0),
         }
         meta = pod["metadata"]
-        patch = {"status": {"conditions": [made]}}
-        try:
+        status = {"conditions": [made]} | ({"nominatedNodeName": nominated} if nominated else {})
+        patch = {"status": status}
+        with tolerating(NOT_FOUND):
             await self.client.patch(
                 "pods", meta["name"], patch, meta["namespace"], subresource="status"
             )
-        except StatusError as error:
-            if error.code != 404:
-                raise
 
     # What wakes us
 
@@ -156,6 +222,7 @@ class Scheduler:
         placed = bool(pod["spec"].get("nodeName"))
         if change.new is None or pod_is_finished(pod) or placed:
             self.assumed.pop(uid(pod), None)
+            self.nominated.pop(uid(pod), None)
             self.queue.remove(pod)
             if placed:
                 self._placed_pod_changed(change)
@@ -215,45 +282,28 @@ def select_node(pod: Object, snapshot: Snapshot) -> str:
 
 
 def find_feasible(pod: Object, snapshot: Snapshot) -> list[NodeInfo]:
-    """The nodes that pass every filter, asked in order; a node's first rejection counts."""
+    """The nodes that pass every filter. Raises UnschedulableError when none does."""
     if not snapshot.nodes:
-        raise UnschedulableError(NO_NODES, {plugin.name for plugin in FILTERS})
-    tests = [(plugin.name, plugin.prepare(pod, snapshot)) for plugin in FILTERS]
-    feasible, rejected = [], {}
-    for info in snapshot.nodes:
-        found = ((name, test(info)) for name, test in tests)
-        rejection = next(((name, why) for name, why in found if why is not None), None)
-        if rejection is None:
-            feasible.append(info)
-        else:
-            rejected[info.name] = rejection
+        raise UnschedulableError(NO_NODES, {})
+    test = judge(pod, snapshot)
+    verdicts = {info.name: test(info) for info in snapshot.nodes}
+    feasible = [info for info in snapshot.nodes if verdicts[info.name] is None]
     if not feasible:
-        raise UnschedulableError(explain(pod, rejected), {name for name, _ in rejected.values()})
+        rejected = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
+        raise UnschedulableError(explain({n: why for n, (_, why) in rejected.items()}), rejected)
     return feasible
 
 
-def explain(pod: Object, rejected: Rejections) -> str:
-    """The scheduler's sentence: how many nodes were rejected for which reason.
-
-    The second half says why preemption does not help: here no Pod has a higher priority than
-    another. 1.20 has the first half only; "no new claims to deallocate" came with 1.34.
-    """
-    reasons = Counter(reason for _, why in rejected.values() for reason in why.reasons)
-    return (
-        f"0/{len(rejected)} nodes are available: {_histogram(reasons)}. "
-        f"no new claims to deallocate, preemption: {_preemption(pod, rejected)}"
-    )
+def explain(reasons: Mapping[str, Rejection]) -> str:
+    """The scheduler's sentence: how many nodes are no good for which reason."""
+    counts = Counter(reason for why in reasons.values() for reason in why.reasons)
+    told = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
+    return f"0/{len(reasons)} nodes are available: {told}."
 
 
-def _preemption(pod: Object, rejected: Rejections) -> str:
-    if pod["spec"].get("preemptionPolicy") == "Never":
-        return "not eligible due to preemptionPolicy=Never."
-    outcomes = Counter(UNHELPFUL if why.final else NO_VICTIMS for _, why in rejected.values())
-    return f"0/{len(rejected)} nodes are available: {_histogram(outcomes)}."
-
-
-def _histogram(counts: Counter[str]) -> str:
-    return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
+def _on(pod: Object, node: str) -> Object:
+    """The Pod as if it had that node."""
+    return pod | {"spec": pod["spec"] | {"nodeName": node}}
 
 
 def _is_ours(pod: Object) -> bool:

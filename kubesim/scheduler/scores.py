@@ -8,13 +8,8 @@ from decimal import Decimal
 from kubesim.objects import Object
 from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread
 from kubesim.scheduler.framework import MAX_SCORE, ScorePlugin, Scores, normalize
-from kubesim.scheduler.snapshot import (
-    NodeInfo,
-    Snapshot,
-    presumed_requests,
-    requests,
-    toleration_covers,
-)
+from kubesim.scheduler.snapshot import NodeInfo, Snapshot, presumed_requests, requests
+from kubesim.taints import covers
 
 SCORED_RESOURCES = ("cpu", "memory")
 
@@ -29,7 +24,7 @@ def taint_toleration(pod: Object, _: Snapshot, feasible: list[NodeInfo]) -> Scor
     points = {
         info.name: sum(
             taint["effect"] == "PreferNoSchedule"
-            and not any(toleration_covers(each, taint) for each in tolerations)
+            and not any(covers(each, taint) for each in tolerations)
             for taint in info.taints
         )
         for info in feasible

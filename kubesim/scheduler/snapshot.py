@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
 from kubesim.objects import Object, labels_of
 from kubesim.quantity import parse
@@ -68,6 +67,10 @@ class Snapshot:
     nodes: tuple[NodeInfo, ...]
     namespaces: Mapping[str, Mapping[str, str]]
     selectors: tuple[Object, ...] = ()
+
+    def with_nodes(self, nodes: tuple[NodeInfo, ...]) -> "Snapshot":
+        """The same cluster with other nodes, or other Pods on them."""
+        return replace(self, nodes=nodes)
 
     def pods(self) -> Iterable[tuple[NodeInfo, Object]]:
         """Every Pod with its node."""
@@ -134,17 +137,6 @@ def host_ports(pod: Object) -> set[HostPort]:
     }
 
 
-def tolerates(pod: Object, taint: Mapping[str, Any]) -> bool:
-    """Whether one of a Pod's tolerations covers a taint."""
-    return any(toleration_covers(each, taint) for each in pod["spec"].get("tolerations") or ())
-
-
-def toleration_covers(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    """Whether a toleration covers a taint; an absent key or effect covers any."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(toleration.get("value", "") == taint.get("value", ""))
+def priority(pod: Object) -> int:
+    """A Pod's priority; more is more important."""
+    return int(pod["spec"].get("priority") or 0)

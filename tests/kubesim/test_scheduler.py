@@ -152,6 +152,84 @@ async def test_higher_priority_goes_first(make_world):
         assert await node_of(world, "first") is None
 
 
+CRITICAL = {"priorityClassName": "system-node-critical"}
+
+
+async def test_a_more_important_pod_takes_the_place_of_others(make_world):
+    async with make_world() as world:
+        await world.add_node("only", cpu="1")
+        await world.create_pod("first", requests={"cpu": "300m"})
+        await world.advance(5)
+        await world.create_pod("second", requests={"cpu": "300m"})
+        await world.settle()
+        critical = await world.create_pod("critical", requests={"cpu": "500m"}, **CRITICAL)
+        await world.advance(2)
+        assert await node_of(world, "critical") == "only"
+        assert await world.exists("pods", "first")
+        assert not await world.exists("pods", "second")  # the one that started later goes
+        told = ("Preempted", f"Preempted by pod {critical['metadata']['uid']} on node only")
+        assert told in await world.events("second")
+
+
+async def test_the_place_that_is_made_is_kept_until_the_victim_is_gone(make_world):
+    async with make_world() as world:
+        await world.add_node("only", cpu="1")
+        await world.create_pod("victim", requests={"cpu": "800m"})
+        await world.settle()
+        await world.stop("only")  # so that the victim does not end
+        await world.create_pod("critical", requests={"cpu": "800m"}, **CRITICAL)
+        await world.settle()
+        assert (await world.pod("critical"))["status"]["nominatedNodeName"] == "only"
+        assert await why(world, "critical") == "0/1 nodes are available: 1 Insufficient cpu."
+        target = condition(await world.pod("victim"), "DisruptionTarget")
+        assert target["reason"] == "PreemptionByScheduler"
+        await world.create_pod("thief", requests={"cpu": "800m"})
+        await world.api.delete("pods", "victim", "default", grace_period=0)
+        await world.advance(5)
+        assert await node_of(world, "critical") == "only"
+        assert await node_of(world, "thief") is None
+
+
+async def test_a_pod_that_must_not_preempt_waits(make_world):
+    async with make_world() as world:
+        await world.add_node("only", cpu="1")
+        await world.create_pod("first", requests={"cpu": "800m"})
+        await world.settle()
+        await world.create_pod(
+            "polite", requests={"cpu": "800m"}, preemptionPolicy="Never", **CRITICAL
+        )
+        await world.settle()
+        assert (await why(world, "polite")).endswith("not eligible due to preemptionPolicy=Never.")
+        assert await world.exists("pods", "first")
+
+
+async def test_a_pod_deleted_while_it_waits_is_forgotten(make_world):
+    async with make_world(nodes=1) as world:
+        await world.create_pod("picky", nodeSelector={"disk": "ssd"})
+        await world.settle()
+        await world.api.delete("pods", "picky", "default")
+        await world.create_pod("picky")
+        await world.settle()
+        assert await node_of(world, "picky") == "node-1"
+
+
+async def test_it_goes_on_after_the_api_server_has_refused(make_world):
+    async with make_world(nodes=1, scheduler=False) as world:
+        refusals = 3
+
+        class Doorkeeper:
+            async def authorize(self, user, info):
+                nonlocal refusals
+                refusals -= info.subresource == "binding"
+                return info.subresource != "binding" or refusals < 0, ""
+
+        world.server.authorizer = Doorkeeper()
+        world.start_scheduler()
+        await world.create_pod("one")
+        await world.advance(30)
+        assert await node_of(world, "one") == "node-1"
+
+
 # Filters
 
 

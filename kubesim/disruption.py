@@ -1,7 +1,7 @@
 """Deleting a Pod from outside its workload, and saying so in its status first."""
 
+from kubesim.absence import tolerating
 from kubesim.client import Client
-from kubesim.controllers.absence import tolerating
 from kubesim.objects import Object, uid
 
 
