@@ -65,6 +65,11 @@ def nodes_of(engine: ContainerEngine, cluster: str) -> list[Node]:
         *("ps", "--all", "--no-trunc", "--filter", f"label={CLUSTER_LABEL}={cluster}"),
         *("--format", "{{.Names}} {{.ID}} {{.State}}"),
     )
+    if listed.returncode != 0:  # an empty list would pass for a cluster that is gone
+        raise ClusterError(
+            f"{engine.program} cannot list containers:\n{useful_lines(listed.stderr)}",
+            f"See what `{engine.program} ps` says.",
+        )
     rows = [line.split() for line in listed.stdout.splitlines()]
     return [Node(name, identity, state == "running") for name, identity, state in rows]
 

@@ -18,7 +18,7 @@ case "$1 $2" in
   "info --format") cat info; cat info.stderr >&2; exit $(cat info.code) ;;
   "image inspect") exit $(cat image.code) ;;
   "manifest inspect") echo "no such manifest: $3" >&2; exit 1 ;;
-  "ps --all") cat nodes ;;
+  "ps --all") cat nodes || exit 1 ;;
   "start "*) sed -i "s/^$2 \\(.*\\) .*/$2 \\1 running/" nodes ;;
   "stop "*) sed -i "s/^$2 \\(.*\\) .*/$2 \\1 exited/" nodes ;;
   *) echo "not faked: docker $*" >&2; exit 99 ;;

@@ -185,6 +185,17 @@ def test_the_cluster_is_woken_after_a_reboot(fakes, cluster):
     assert "exited" not in fakes.read("nodes")
 
 
+def test_a_docker_that_breaks_down_is_not_taken_for_a_cluster_that_is_gone(fakes, refused):
+    state.ClusterDirectory(clusters.default_name()).save(
+        state.Record("kind", True, {"nodes": {"some": "id"}})
+    )
+    (fakes.folder / "nodes").unlink()
+    assert "docker cannot list containers" in refused("down").problem
+    assert "docker cannot list containers" in refused("up").problem
+    assert len(clusters.known()) == 1
+    fakes.write("nodes", "")
+
+
 def test_podman_serves_where_docker_does_not_answer(fakes):
     (fakes.folder / "docker").rename(fakes.folder / "podman")
     fakes.docker_answers('{"host": {"cgroupVersion": "v2"}, "version": {"Version": "5.6.0"}}')
