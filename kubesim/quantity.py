@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 _BINARY = {f"{prefix}i": Decimal(1024) ** power for power, prefix in enumerate("KMGTPE", 1)}
 _DECIMAL = {
@@ -12,6 +13,7 @@ _SUFFIXES = _BINARY | _DECIMAL
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?")
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str | int | float) -> Decimal:
     """The number that a quantity stands for; raises ValueError when it is none."""
     found = _QUANTITY.fullmatch(str(text))

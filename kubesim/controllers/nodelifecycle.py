@@ -59,7 +59,7 @@ class _Health:
 
     signs: tuple[Any, ...]
     seen_at: float
-    ready: str = "Unknown"
+    ready: str
 
 
 @dataclass
@@ -121,8 +121,8 @@ class NodeLifecycleController(Controller):
         grace = GRACE_PERIOD if condition(node, "Ready") else STARTUP_GRACE_PERIOD
         if self.clock.monotonic() - health.seen_at > grace:
             node = await self._mark_unknown(node)
-        before, health.ready = health.ready, condition_status(node, "Ready")
-        if health.ready == "True":
+        before, health.ready = health.ready, _ready(node)
+        if health.ready not in TAINT_OF_READY:
             return
         if before == "True":
             message = f"Node {key(node)} status is now: NodeNotReady"
@@ -135,7 +135,7 @@ class NodeLifecycleController(Controller):
         signs = self._signs(node)
         health = self._health.get(key(node))
         if health is None or health.signs[0] != signs[0]:
-            health = _Health(signs, self.clock.monotonic(), condition_status(node, "Ready"))
+            health = _Health(signs, self.clock.monotonic(), _ready(node))
             self._health[key(node)] = health
         elif health.signs != signs:
             health.signs, health.seen_at = signs, self.clock.monotonic()
@@ -202,12 +202,10 @@ class NodeLifecycleController(Controller):
         of them died; then nothing is evicted.
         """
         nodes = self.nodes.list()
-        blackout = not any(condition_status(node, "Ready") == "True" for node in nodes)
+        blackout = not any(_ready(node) == "True" for node in nodes)
         for node in nodes:
-            ready = condition_status(node, "Ready")
-            wanted = (
-                set() if ready == "True" or blackout else {(TAINT_OF_READY[ready], "NoExecute")}
-            )
+            taint = None if blackout else TAINT_OF_READY.get(_ready(node))
+            wanted = {(taint, "NoExecute")} if taint else set()
             present = _managed_taints(node, "NoExecute", MANAGED_NO_EXECUTE)
             if present == wanted or (not present and not self._may_taint(node)):
                 continue
@@ -261,10 +259,15 @@ def no_schedule_taints(node: Object) -> set[str]:
         for kind, taint in TAINT_OF_CONDITION.items()
         if condition_status(node, kind) == "True"
     }
-    ready = condition(node, "Ready")
-    if ready is not None and ready["status"] in TAINT_OF_READY:
-        found.add(TAINT_OF_READY[ready["status"]])
+    if _ready(node) in TAINT_OF_READY:
+        found.add(TAINT_OF_READY[_ready(node)])
     return found | ({UNSCHEDULABLE} if node["spec"].get("unschedulable") else set())
+
+
+def _ready(node: Object) -> str:
+    """The status of a node's Ready condition; empty when its kubelet has never said a word."""
+    found = condition(node, "Ready")
+    return str(found["status"]) if found else ""
 
 
 def _managed_taints(node: Object, effect: str, managed: set[str]) -> set[tuple[str, str]]:

@@ -166,7 +166,13 @@ async def test_a_node_whose_kubelet_never_came_is_unknown_too(make_world):
     async with make_world(nodes=1) as world:
         silent = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "silent"}}
         await world.api.create("nodes", silent)
-        await world.advance(70)
+        await world.advance(55)
+        assert taints(await get_node(world, "silent")) == set()
+        await world.advance(15)
+        assert taints(await get_node(world, "silent")) == {
+            (UNREACHABLE, "NoSchedule"),
+            (UNREACHABLE, "NoExecute"),
+        }
         told = condition(await get_node(world, "silent"), "Ready")
         assert (told["status"], told["reason"]) == ("Unknown", "NodeStatusNeverUpdated")
         assert told["message"] == "Kubelet never posted node status."
