@@ -210,9 +210,10 @@ def _default_endpoints(endpoints: Object) -> None:
 
 
 def _default_binding(binding: Object) -> None:
-    binding.setdefault("roleRef", {}).setdefault("apiGroup", RBAC_GROUP)
-    if not binding["roleRef"]["apiGroup"]:
-        binding["roleRef"]["apiGroup"] = RBAC_GROUP
+    reference = binding.get("roleRef", {})
+    group = reference.get("apiGroup") or RBAC_GROUP
+    others = {key: value for key, value in reference.items() if key != "apiGroup"}
+    binding["roleRef"] = {"apiGroup": group} | others
     for subject in binding.get("subjects", ()):
         if subject.get("kind") in ("User", "Group"):
             subject.setdefault("apiGroup", RBAC_GROUP)

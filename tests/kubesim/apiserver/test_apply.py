@@ -60,7 +60,7 @@ async def test_applying_creates_and_owns_what_it_declares(api, make_deployment):
 
 async def test_what_is_no_longer_declared_goes_away(api):
     await apply(api, config(a="1", b="2"))
-    status, answer = await apply(api, config(a="1"))
+    _status, answer = await apply(api, config(a="1"))
     assert answer["data"] == {"a": "1"}
 
 
@@ -70,7 +70,7 @@ async def test_what_others_own_stays(api):
     assert answer["data"] == {"a": "1", "b": "2", "c": "3"}
     status, answer = await apply(api, config(a="1"))
     assert answer["data"] == {"a": "1", "b": "2", "c": "3"}
-    status, answer = await apply(api, config(c="3"), manager="two")
+    _status, answer = await apply(api, config(c="3"), manager="two")
     assert answer["data"] == {"a": "1", "c": "3"}
 
 
@@ -106,7 +106,7 @@ async def test_a_conflict_with_an_update_names_its_version_and_subresource(api, 
     await api.patch(
         f"{DEPLOYMENTS}/web?fieldManager=kubectl-edit", {"spec": image["spec"]}, "strategic"
     )
-    status, answer = await apply(api, make_deployment())
+    _status, answer = await apply(api, make_deployment())
     assert answer["message"] == (
         'Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: '
         '.spec.template.spec.containers[name="main"].image'
@@ -128,7 +128,7 @@ async def test_list_items_are_owned_one_by_one(api, make_deployment):
     containers = answer["spec"]["template"]["spec"]["containers"]
     assert [container["name"] for container in containers] == ["main", "side"]
     del yours["spec"]["template"]["spec"]
-    status, answer = await apply(api, yours, manager="two")
+    _status, answer = await apply(api, yours, manager="two")
     containers = answer["spec"]["template"]["spec"]["containers"]
     assert [container["name"] for container in containers] == ["main"]
 
@@ -139,13 +139,13 @@ async def test_a_struct_goes_with_its_defaults_when_it_is_no_longer_declared(api
     container["livenessProbe"] = {"httpGet": {"port": 80}}
     await apply(api, body)
     del container["livenessProbe"]
-    status, answer = await apply(api, body)
+    _status, answer = await apply(api, body)
     assert "livenessProbe" not in answer["spec"]["template"]["spec"]["containers"][0]
 
 
 async def test_giving_up_a_field_that_nobody_else_owns_restores_its_default(api, make_deployment):
     await apply(api, make_deployment(replicas=3))
-    status, answer = await apply(api, make_deployment())
+    _status, answer = await apply(api, make_deployment())
     assert answer["spec"]["replicas"] == 1
 
 
@@ -164,7 +164,7 @@ async def test_every_other_write_records_its_owner_too(api, make_deployment):
         "f:status": {"f:replicas": {}},
     }
     taken = {"spec": {"replicas": 4}, "metadata": {"annotations": {"a": None}}}
-    status, answer = await api.patch(f"{DEPLOYMENTS}/web", taken)
+    _status, answer = await api.patch(f"{DEPLOYMENTS}/web", taken)
     assert "f:replicas" not in owners(answer)["creator", "Update", ""]["f:spec"]
     assert owners(answer)["tester", "Update", ""] == {"f:spec": {"f:replicas": {}}}
     assert owners(answer)["tester", "Update", "status"] == {"f:status": {"f:replicas": {}}}

@@ -100,7 +100,7 @@ async def test_a_long_list_comes_in_chunks_of_one_moment(api):
     await api.make(CONFIG_MAPS, {"metadata": {"name": "c9"}})
     found, token = [], first["metadata"]["continue"]
     while token:
-        status, chunk = await api.get(f"{CONFIG_MAPS}?limit=2&continue={token}")
+        _status, chunk = await api.get(f"{CONFIG_MAPS}?limit=2&continue={token}")
         assert chunk["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
         found += [item["metadata"]["name"] for item in chunk["items"]]
         token = chunk["metadata"].get("continue")
@@ -113,7 +113,7 @@ async def test_chunks_work_across_namespaces_and_with_selectors(api):
     status, first = await api.get("/api/v1/configmaps?limit=5")
     token = first["metadata"]["continue"]
     assert await names(api, f"/api/v1/configmaps?limit=5&continue={token}") == ["z"]
-    status, first = await api.get(f"{CONFIG_MAPS}?limit=1&labelSelector=parity=odd")
+    _status, first = await api.get(f"{CONFIG_MAPS}?limit=1&labelSelector=parity=odd")
     assert "remainingItemCount" not in first["metadata"]
     token = first["metadata"]["continue"]
     rest = f"{CONFIG_MAPS}?limit=9&labelSelector=parity=odd&continue={token}"

@@ -217,7 +217,7 @@ async def test_the_status_is_a_controllers_and_the_spec_the_users(api):
     )
     assert (updated["status"], updated["spec"]["replicas"]) == ({"replicas": 2}, 1)
     changed = updated | {"status": {}, "spec": updated["spec"] | {"replicas": 7}}
-    status, updated = await api.put(f"{DEPLOYMENTS}/web", changed)
+    _status, updated = await api.put(f"{DEPLOYMENTS}/web", changed)
     assert (updated["status"], updated["spec"]["replicas"]) == ({"replicas": 2}, 7)
 
 

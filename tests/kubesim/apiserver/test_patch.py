@@ -100,7 +100,7 @@ async def test_a_strategic_patch_merges_lists_by_their_key(api, make_deployment)
     assert (container["image"], container["terminationMessagePolicy"]) == ("nginx:1.27", "File")
     sidecar = {"name": "side", "image": "busybox:1.36"}
     change["spec"]["template"]["spec"]["containers"] = [sidecar]
-    status, answer = await api.patch(f"{DEPLOYMENTS}/web", change, "strategic")
+    _status, answer = await api.patch(f"{DEPLOYMENTS}/web", change, "strategic")
     assert names(answer["spec"]["template"]["spec"]["containers"]) == ["side", "main"]
 
 
@@ -192,7 +192,7 @@ async def test_service_ports_merge_by_port(api):
     ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]
     await api.make(services, {"metadata": {"name": "s"}, "spec": {"ports": ports}})
     change = {"spec": {"ports": [{"port": 81, "targetPort": 8081}]}}
-    status, answer = await api.patch(f"{services}/s", change, "strategic")
+    _status, answer = await api.patch(f"{services}/s", change, "strategic")
     assert [(p["name"], p["targetPort"]) for p in answer["spec"]["ports"]] == [
         ("a", 80),
         ("b", 8081),

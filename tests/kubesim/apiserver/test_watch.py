@@ -130,7 +130,7 @@ async def test_initial_events_end_with_a_marked_bookmark(api):
     end = await following()
     assert end["type"] == "BOOKMARK"
     assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-    status, answer = await api.get(f"{CONFIG_MAPS}?watch=1&sendInitialEvents=true")
+    status, _answer = await api.get(f"{CONFIG_MAPS}?watch=1&sendInitialEvents=true")
     assert status == 422
 
 
