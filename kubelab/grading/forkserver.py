@@ -2,9 +2,9 @@
 
 Importing the official client and pytest takes two seconds; forking takes a few milliseconds. The
 server listens on a Unix socket in a private directory. One connection is one job: the client
-sends the job and two file descriptors, and gets the exit code back. A client that hangs up (or
-dies) has its job killed, and the server ends with the process that started it. Whoever forks
-must be alone in its process, so the server is one thread that waits for events.
+sends the job and two file descriptors, hears when it starts, and gets its exit code. A client
+that hangs up (or dies) has its job killed, and the server ends with the process that started it.
+Whoever forks must be alone in its process, so the server is one thread that waits for events.
 """
 
 import contextlib
@@ -37,6 +37,7 @@ PRELOADED = (
 # Each of these modules is imported only when its name is first looked up.
 LAZY = ("CoreV1Api", "AppsV1Api", "RbacAuthorizationV1Api", "AuthorizationV1Api", "VersionApi")
 LARGEST_JOB = 1 << 20
+STARTED = b"."
 SOCKET_VARIABLE = "KUBELAB_FORKSERVER"
 
 
@@ -76,6 +77,7 @@ class ForkServer:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(self.address)
         socket.send_fds(connection, [job.dumps().encode() + b"\n"], [stdout, stderr])
+        connection.recv(len(STARTED))  # the server may still be importing: no time runs before this
         running = _Connection(connection)
         self._jobs = [*(job for job in self._jobs if job.wait(0) is None), running]
         return running
@@ -161,6 +163,8 @@ class _Server:
             return Job.loads(data.decode())
         for descriptor in descriptors:
             os.close(descriptor)
+        with contextlib.suppress(OSError):
+            connection.sendall(STARTED)
         self._jobs[process] = connection
         self._selector.register(connection, selectors.EVENT_READ, process)
         return None
