@@ -66,9 +66,9 @@ async def test_what_is_no_longer_declared_goes_away(api):
 
 async def test_what_others_own_stays(api):
     await apply(api, config(a="1", b="2"))
-    status, answer = await apply(api, config(b="2", c="3"), manager="two")
+    _, answer = await apply(api, config(b="2", c="3"), manager="two")
     assert answer["data"] == {"a": "1", "b": "2", "c": "3"}
-    status, answer = await apply(api, config(a="1"))
+    _, answer = await apply(api, config(a="1"))
     assert answer["data"] == {"a": "1", "b": "2", "c": "3"}
     _status, answer = await apply(api, config(c="3"), manager="two")
     assert answer["data"] == {"a": "1", "c": "3"}
@@ -96,7 +96,7 @@ async def test_changing_what_another_owns_is_a_conflict_unless_forced(api):
 async def test_a_conflict_with_an_update_names_its_version_and_subresource(api, make_deployment):
     await apply(api, make_deployment(replicas=1))
     await api.patch(f"{DEPLOYMENTS}/web/scale?fieldManager=scaler", {"spec": {"replicas": 5}})
-    status, answer = await apply(api, make_deployment(replicas=2))
+    _, answer = await apply(api, make_deployment(replicas=2))
     assert answer["message"] == (
         'Apply failed with 1 conflict: conflict with "scaler" with subresource "scale" '
         "using apps/v1: .spec.replicas"
@@ -124,7 +124,7 @@ async def test_list_items_are_owned_one_by_one(api, make_deployment):
     sidecar = {"name": "side", "image": "busybox:1.36"}
     yours["spec"]["template"]["spec"]["containers"] = [sidecar]
     await apply(api, mine)
-    status, answer = await apply(api, yours, manager="two")
+    _, answer = await apply(api, yours, manager="two")
     containers = answer["spec"]["template"]["spec"]["containers"]
     assert [container["name"] for container in containers] == ["main", "side"]
     del yours["spec"]["template"]["spec"]
@@ -150,7 +150,7 @@ async def test_giving_up_a_field_that_nobody_else_owns_restores_its_default(api,
 
 
 async def test_every_other_write_records_its_owner_too(api, make_deployment):
-    status, made = await api.post(f"{DEPLOYMENTS}?fieldManager=creator", make_deployment())
+    _, made = await api.post(f"{DEPLOYMENTS}?fieldManager=creator", make_deployment())
     fields = owners(made)["creator", "Update", ""]
     assert fields["f:spec"]["f:strategy"] == {
         "f:rollingUpdate": {".": {}, "f:maxSurge": {}, "f:maxUnavailable": {}},
@@ -158,7 +158,7 @@ async def test_every_other_write_records_its_owner_too(api, make_deployment):
     }
     assert fields["f:spec"]["f:template"]["f:metadata"] == {"f:labels": {".": {}, "f:app": {}}}
     change = {"metadata": {"annotations": {"a": "b"}}, "status": {"replicas": 1}}
-    status, answer = await api.patch(f"{DEPLOYMENTS}/web/status", change)
+    _, answer = await api.patch(f"{DEPLOYMENTS}/web/status", change)
     assert owners(answer)["tester", "Update", "status"] == {
         "f:metadata": {"f:annotations": {".": {}, "f:a": {}}},
         "f:status": {"f:replicas": {}},

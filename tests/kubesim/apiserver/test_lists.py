@@ -93,7 +93,7 @@ async def test_field_selectors_know_the_fields_of_their_kind(api, make_pod):
 
 async def test_a_long_list_comes_in_chunks_of_one_moment(api):
     await make_some(api)
-    status, first = await api.get(f"{CONFIG_MAPS}?limit=2")
+    _, first = await api.get(f"{CONFIG_MAPS}?limit=2")
     assert [item["metadata"]["name"] for item in first["items"]] == ["c0", "c1"]
     assert first["metadata"]["remainingItemCount"] == 3
     await api.delete(f"{CONFIG_MAPS}/c3")
@@ -110,7 +110,7 @@ async def test_a_long_list_comes_in_chunks_of_one_moment(api):
 async def test_chunks_work_across_namespaces_and_with_selectors(api):
     await make_some(api)
     await api.make("/api/v1/namespaces/kube-system/configmaps", {"metadata": {"name": "z"}})
-    status, first = await api.get("/api/v1/configmaps?limit=5")
+    _, first = await api.get("/api/v1/configmaps?limit=5")
     token = first["metadata"]["continue"]
     assert await names(api, f"/api/v1/configmaps?limit=5&continue={token}") == ["z"]
     _status, first = await api.get(f"{CONFIG_MAPS}?limit=1&labelSelector=parity=odd")

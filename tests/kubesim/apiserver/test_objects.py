@@ -211,7 +211,7 @@ async def test_a_dry_run_answers_and_stores_nothing(api):
 async def test_the_status_is_a_controllers_and_the_spec_the_users(api):
     made = await api.make(DEPLOYMENTS, _deployment() | {"status": {"replicas": 9}})
     assert made["status"] == {}
-    status, updated = await api.put(
+    _, updated = await api.put(
         f"{DEPLOYMENTS}/web/status",
         made | {"status": {"replicas": 2}, "spec": made["spec"] | {"replicas": 7}},
     )

@@ -95,7 +95,7 @@ async def test_a_strategic_patch_merges_lists_by_their_key(api, make_deployment)
     change = {
         "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "nginx:1.27"}]}}}
     }
-    status, answer = await api.patch(f"{DEPLOYMENTS}/web", change, "strategic")
+    _, answer = await api.patch(f"{DEPLOYMENTS}/web", change, "strategic")
     (container,) = answer["spec"]["template"]["spec"]["containers"]
     assert (container["image"], container["terminationMessagePolicy"]) == ("nginx:1.27", "File")
     sidecar = {"name": "side", "image": "busybox:1.36"}

@@ -61,7 +61,7 @@ def bad(value, why):
 
 
 async def test_one_violation_is_a_sentence_and_several_are_a_list(api):
-    status, answer = await api.post(f"{CORE}/configmaps", {"metadata": {"name": "BAD_Name"}})
+    _, answer = await api.post(f"{CORE}/configmaps", {"metadata": {"name": "BAD_Name"}})
     assert answer["message"] == (
         f'ConfigMap "BAD_Name" is invalid: metadata.name: Invalid value: "BAD_Name": {SUBDOMAIN}'
     )
