@@ -140,16 +140,14 @@ class SeriesRecorder(EventRecorder):
 
     async def _write(self, event: Object) -> None:
         before = self._series.get(_subject(event))
-        if before is None or _last(event) - _last(before) > SERIES_GAP:
-            self._series[_subject(event)] = await self._client.create("events", event)
-            _trim(self._series)
-            return
-        count = (before.get("series") or {"count": 1})["count"] + 1
-        series = {"count": count, "lastObservedTime": event["eventTime"]}
-        self._series[_subject(event)] = before | {"series": series}
-        if not await self._patch(before, {"series": series}):
-            del self._series[_subject(event)]
-            await self._client.create("events", event)
+        if before is not None and _last(event) - _last(before) <= SERIES_GAP:
+            count = (before.get("series") or {"count": 1})["count"] + 1
+            series = {"count": count, "lastObservedTime": event["eventTime"]}
+            self._series[_subject(event)] = before | {"series": series}
+            if await self._patch(before, {"series": series}):
+                return
+        self._series[_subject(event)] = await self._client.create("events", event)
+        _trim(self._series)
 
 
 def _subject(event: Object) -> tuple[str, ...]:
@@ -165,16 +163,16 @@ def _last(event: Object) -> datetime:
 class _Similar:
     """The messages of one aggregation key within the window."""
 
+    last: datetime
     messages: set[str] = field(default_factory=set)
-    last: datetime = datetime.min
 
 
 @dataclass
 class _Bucket:
     """The tokens that a source has left for one object."""
 
+    last: datetime
     tokens: float = BURST
-    last: datetime | None = None
 
 
 class Correlator:
@@ -201,8 +199,8 @@ class Correlator:
 
     def _aggregate(self, event: Object) -> Object:
         now = parse_time(event["lastTimestamp"])
-        similar = self._similar.setdefault(_aggregation_key(event), _Similar())
-        if similar.messages and now - similar.last > SIMILAR_WINDOW:
+        similar = self._similar.setdefault(_aggregation_key(event), _Similar(now))
+        if now - similar.last > SIMILAR_WINDOW:
             similar.messages.clear()
         similar.last = now
         similar.messages.add(event["message"])
@@ -213,9 +211,8 @@ class Correlator:
 
     def _has_token(self, event: Object) -> bool:
         now = parse_time(event["lastTimestamp"])
-        bucket = self._buckets.setdefault(_spam_key(event), _Bucket())
-        if bucket.last is not None:
-            bucket.tokens = min(BURST, bucket.tokens + (now - bucket.last) / REFILL)
+        bucket = self._buckets.setdefault(_spam_key(event), _Bucket(now))
+        bucket.tokens = min(BURST, bucket.tokens + (now - bucket.last) / REFILL)
         bucket.last = now
         if bucket.tokens < 1:
             return False

@@ -168,7 +168,7 @@ async def test_a_node_whose_kubelet_never_came_is_unknown_too(make_world):
         await world.api.create("nodes", silent)
         await world.advance(55)
         assert taints(await get_node(world, "silent")) == set()
-        await world.advance(15)
+        await world.advance(20)
         assert taints(await get_node(world, "silent")) == {
             (UNREACHABLE, "NoSchedule"),
             (UNREACHABLE, "NoExecute"),
