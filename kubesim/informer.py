@@ -189,7 +189,10 @@ class Informer:
 
     def _tell(self, change: Change) -> None:
         for handler in self._handlers:
-            handler(change)
+            try:
+                handler(change)
+            except Exception:  # the other handlers, and the cache, must go on
+                self._log.exception("a handler failed at %s", key(change.object))
 
 
 class InformerFactory:

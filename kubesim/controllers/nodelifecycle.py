@@ -109,8 +109,8 @@ class NodeLifecycleController(Controller):
                 for node in self.nodes.list():
                     await self._examine(node)
                 await self._taint_for_eviction()
-            except StatusError as error:
-                self._log.warning("will look again in %s s: %s", MONITOR_PERIOD, error)
+            except Exception:  # whatever failed is looked at again
+                self._log.exception("will look again in %s s", MONITOR_PERIOD)
             await self.clock.sleep(MONITOR_PERIOD)
 
     # Health

@@ -72,7 +72,7 @@ def node_resources_fit(pod: Object, _: Snapshot) -> NodeTest:
     wanted = {name: amount for name, amount in requests(pod).items() if amount}
 
     def test(info: NodeInfo) -> Rejection | None:
-        reasons = ["Too many pods"] if len(info.pods) + 1 > info.allocatable["pods"] else []
+        reasons = ["Too many pods"] if len(info.pods) + 1 > info.allocatable.get("pods", 0) else []
         hopeless = False
         for name, amount in wanted.items():
             total = info.allocatable.get(name, Decimal(0))

@@ -88,8 +88,9 @@ class Scheduler:
             queued = await self.queue.pop()
             try:
                 await self.schedule_one(queued)
-            except StatusError as error:
-                self._log.warning("%s: will retry: %s", key(queued.pod), error)
+            except Exception as error:  # one Pod's trouble must not stop the others
+                bug = not isinstance(error, StatusError)
+                self._log.warning("%s: will retry: %s", key(queued.pod), error, exc_info=bug)
                 self._put_back(queued)
 
     async def schedule_one(self, queued: QueuedPod) -> None:

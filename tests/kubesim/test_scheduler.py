@@ -203,6 +203,19 @@ async def test_a_pod_that_must_not_preempt_waits(make_world):
         assert await world.exists("pods", "first")
 
 
+async def test_a_node_without_a_status_is_no_place_and_no_harm(make_world):
+    async with make_world() as world:
+        meta = {"name": "empty"}
+        await world.api.create("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": meta})
+        await world.settle()
+        await world.create_pod("one")
+        await world.settle()
+        assert "0/1 nodes are available: 1 Too many pods." in await why(world, "one")
+        await world.add_node("real")
+        await world.advance(10)
+        assert await node_of(world, "one") == "real"
+
+
 async def test_a_pod_deleted_while_it_waits_is_forgotten(make_world):
     async with make_world(nodes=1) as world:
         await world.create_pod("picky", nodeSelector={"disk": "ssd"})
