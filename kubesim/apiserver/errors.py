@@ -14,12 +14,9 @@ NAMES = {
     405: "MethodNotAllowed",
     406: "NotAcceptable",
     409: "Conflict",
-    410: "Gone",
     415: "UnsupportedMediaType",
     422: "Invalid",
-    429: "TooManyRequests",
     500: "InternalError",
-    503: "ServiceUnavailable",
 }
 
 
@@ -162,11 +159,6 @@ def expired(message: str) -> StatusError:
     return StatusError(410, message, reason="Expired")
 
 
-def gone(message: str) -> StatusError:
-    """410: what was asked for existed once and never will again."""
-    return StatusError(410, message)
-
-
 def method_not_supported(resource: str = "", action: str = "") -> StatusError:
     """405: the resource has no such verb."""
     message = "the server does not allow this method on the requested resource"
@@ -188,11 +180,6 @@ def not_acceptable(supported: Sequence[str]) -> StatusError:
     """406: none of the formats that the client accepts is spoken here."""
     message = f"only the following media types are accepted: {', '.join(supported)}"
     return StatusError(406, message)
-
-
-def too_many_requests(message: str, causes: Sequence[dict[str, str]] = ()) -> StatusError:
-    """429: try later; an eviction that a disruption budget forbids."""
-    return StatusError(429, message, details={"causes": list(causes)})
 
 
 def timeout(message: str) -> StatusError:

@@ -191,6 +191,8 @@ class Registry:
             strategy.prepare_update(new, old)
             validate_update(context.resource, new, old)
             strategy.complete(self.storage, new)
+        elif context.subresource == "finalize":
+            keep(new, old, "status")
         return new
 
     def _store_update(self, context: Context, current: Stored, new: Object) -> Stored:

@@ -174,21 +174,24 @@ def find(info: RequestInfo) -> Resource:
         raise errors.no_such_resource(f"{info.full_resource}: {UNSIMULATED}")
     if info.namespace and not resource.namespaced and resource.plural != "namespaces":
         raise errors.no_such_resource()
-    if info.subresource and not resource.subresource(info.subresource):
-        raise errors.no_such_resource(f"{info.full_resource}/{info.subresource}: {UNSIMULATED}")
     subresource = resource.subresource(info.subresource)
-    if (info.verb == "create" and info.name and not subresource) or (
-        info.verb in ("update", "patch") and not info.name
-    ):
-        raise errors.method_not_supported()
-    if info.verb not in (subresource.verbs if subresource else resource.verbs):
+    if info.subresource and not subresource:
+        raise errors.no_such_resource(f"{info.full_resource}/{info.subresource}: {UNSIMULATED}")
+    verbs = subresource.verbs if subresource else resource.verbs
+    if info.verb not in verbs or not _fits(info, resource):
         raise errors.method_not_supported()
     return resource
 
 
+def _fits(info: RequestInfo, resource: Resource) -> bool:
+    """Whether the path has the parts that the verb needs."""
+    if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
+        return False
+    if info.verb == "create" and not info.subresource:
+        return not info.name
+    return bool(info.name) or info.verb not in ("update", "patch")
+
+
 def status_response(error: errors.StatusError) -> Response:
     """Return an error's Status as an answer."""
-    response = json_response(error.status, error.code)
-    if error.code == 429:
-        response.headers["retry-after"] = "1"
-    return response
+    return json_response(error.status, error.code)

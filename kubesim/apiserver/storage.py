@@ -15,6 +15,7 @@ from kubesim.api.resources import Resource
 from kubesim.etcd import Delete, Etcd, Event, Put, Record
 
 Object = dict[str, Any]
+CACHE_LIMIT = 20_000
 
 
 def dump(value: Any) -> bytes:
@@ -37,6 +38,11 @@ class Stored:
     revision: int
     resource: Resource
 
+    def at(self, revision: int) -> "Stored":
+        """Return the same object as of another revision."""
+        metadata = self.object["metadata"] | {"resourceVersion": str(revision)}
+        return Stored(self.object | {"metadata": metadata}, revision, self.resource)
+
     @cached_property
     def json(self) -> bytes:
         """The object's compact JSON, made once for all who read this revision."""
@@ -55,7 +61,7 @@ class Storage:
 
     def __init__(self, store: Etcd) -> None:
         self.store = store
-        self._latest: dict[str, Stored] = {}
+        self._recent: dict[str, tuple[Stored, ...]] = {}  # the latest and the one before
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored | None:
         """Return the object as it is now, or None."""
@@ -63,27 +69,30 @@ class Storage:
         return self.load(resource, record) if record else None
 
     def load(self, resource: Resource, record: Record) -> Stored:
-        """Return a record's object, decoded once while it is the latest."""
-        known = self._latest.get(record.key)
-        if known and known.revision == record.revision:
-            return known
+        """Return a record's object, decoded once while it is recent."""
+        recent = self._recent.get(record.key, ())
+        for known in recent:
+            if known.revision == record.revision:
+                return known
         assert record.value is not None
         obj = json.loads(record.value)
         obj["metadata"]["resourceVersion"] = str(record.revision)
         stored = Stored(obj, record.revision, resource)
-        if not known or known.revision < record.revision:
-            self._latest[record.key] = stored
+        if not recent or recent[0].revision < record.revision:
+            self._keep(record.key, stored)
         return stored
+
+    def _keep(self, key: str, stored: Stored) -> None:
+        """Keep a decoded object for the next reader; what is gone goes with the rest."""
+        if len(self._recent) >= CACHE_LIMIT:
+            self._recent.clear()
+        self._recent[key] = (stored, *self._recent.get(key, ())[:1])
 
     def load_deleted(self, resource: Resource, event: Event) -> Stored:
         """Return what a deletion took away, at the deletion's own revision."""
         assert event.previous
-        self._latest.pop(event.record.key, None)
-        last = self.load(resource, event.previous).object
-        self._latest.pop(event.record.key, None)
-        revision = event.record.revision
-        metadata = last["metadata"] | {"resourceVersion": str(revision)}
-        return Stored(last | {"metadata": metadata}, revision, resource)
+        last = self.load(resource, event.previous)
+        return last.at(event.record.revision)
 
     def create(self, resource: Resource, obj: Object, lease: int = 0) -> Stored | None:
         """Write a new object; None when the name is taken."""
@@ -100,9 +109,7 @@ class Storage:
         result = self.store.txn({key: current.revision}, [Delete(key)])
         if not result.succeeded:
             return None
-        self._latest.pop(key, None)
-        metadata = current.object["metadata"] | {"resourceVersion": str(result.revision)}
-        return Stored(current.object | {"metadata": metadata}, result.revision, current.resource)
+        return current.at(result.revision)
 
     def _write(self, resource: Resource, obj: Object, expected: int, lease: int) -> Stored | None:
         key = self._key(resource, obj)
@@ -111,7 +118,8 @@ class Storage:
         if not result.succeeded:
             return None
         obj["metadata"]["resourceVersion"] = str(result.revision)
-        stored = self._latest[key] = Stored(obj, result.revision, resource)
+        stored = Stored(obj, result.revision, resource)
+        self._keep(key, stored)
         return stored
 
     @staticmethod

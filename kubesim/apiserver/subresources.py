@@ -11,11 +11,6 @@ from kubesim.apiserver import errors, fields
 Object = dict[str, Any]
 
 
-def finalize(new: Object, old: Object) -> Object:
-    """Return a namespace with the finalizers of its spec replaced."""
-    return old | {"metadata": dict(old["metadata"]), "spec": new.get("spec", {})}
-
-
 def scale_of(obj: Object) -> Object:
     """Return the autoscaling/v1 Scale of a Deployment or ReplicaSet."""
     metadata = obj["metadata"]

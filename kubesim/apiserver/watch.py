@@ -48,9 +48,7 @@ def changes(
         return ("MODIFIED" if before else "ADDED"), now
     if before:
         assert event.previous
-        last = storage.load(resource, event.previous).object
-        metadata = last["metadata"] | {"resourceVersion": str(now.revision)}
-        return "DELETED", Stored(last | {"metadata": metadata}, now.revision, resource)
+        return "DELETED", storage.load(resource, event.previous).at(now.revision)
     return None
 
 

@@ -8,7 +8,7 @@ from kubesim.apiserver.defaulting import apply_defaults
 from kubesim.apiserver.deletion import DeleteOptions
 from kubesim.apiserver.patch import APPLY_PATCH, Change, media_type, parse_patch
 from kubesim.apiserver.reads import Reads
-from kubesim.apiserver.registry import Registry, timestamp
+from kubesim.apiserver.registry import Context, Registry, timestamp
 from kubesim.apiserver.request import Response
 from kubesim.apiserver.storage import Object, list_json
 
@@ -97,9 +97,9 @@ class Writes:
     def delete(self, call: Call) -> Response:
         """Delete an object, or begin to."""
         strategy = self._registry.strategy(call.resource)
-        options = self._delete_options(call)
+        context, options = self._deletion(call)
         name = call.info.name
-        stored, gone = self._registry.delete(call.context(), name, options)
+        stored, gone = self._registry.delete(context, name, options)
         if not gone or strategy.returns_deleted:
             return call.answer(200, stored)
         uid = stored.object["metadata"]["uid"]
@@ -108,16 +108,15 @@ class Writes:
 
     def delete_collection(self, call: Call) -> Response:
         """Delete everything that a list selects; answer with that list."""
-        options = self._delete_options(call)
-        context = call.context()
+        context, options = self._deletion(call)
         items, metadata = self._reads.find(call)
         for item in items:
             context.namespace = item.object["metadata"].get("namespace", "")
             self._registry.delete(context, item.object["metadata"]["name"], options)
         return Response(200, JSON_HEADERS, list_json(call.resource, items, metadata) + b"\n")
 
-    def _delete_options(self, call: Call) -> DeleteOptions:
-        """Read the options from the body, or from the query as older clients send them."""
+    def _deletion(self, call: Call) -> tuple[Context, DeleteOptions]:
+        """Read the options of a deletion, which may be in the body or in the query."""
         body: Object = {}
         if call.request.body.strip():
             data = parse_body(call.request.body, call.request.headers.get("content-type", ""))
@@ -131,7 +130,9 @@ class Writes:
             body["propagationPolicy"] = call.parameter("propagationPolicy")
         if call.parameter("orphanDependents"):
             body["orphanDependents"] = call.request.flag("orphanDependents")
-        return DeleteOptions.read(body)
+        context, options = call.context(), DeleteOptions.read(body)
+        context.dry_run = context.dry_run or options.dry_run
+        return context, options
 
     @staticmethod
     def _check_name(call: Call, obj: Object) -> None:

@@ -1,6 +1,9 @@
 """Create, read, update: what the server keeps, adds and refuses."""
 
+import asyncio
 import json
+
+from kubesim.apiserver import errors
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -204,6 +207,7 @@ async def test_a_dry_run_answers_and_stores_nothing(api):
     await api.make(CONFIG_MAPS, {"metadata": {"name": "a"}})
     assert (await api.patch(f"{CONFIG_MAPS}/a?dryRun=All", {"data": {"x": "y"}}))[0] == 200
     assert (await api.delete(f"{CONFIG_MAPS}/a?dryRun=All"))[0] == 200
+    assert (await api.delete(f"{CONFIG_MAPS}/a", {"dryRun": ["All"]}))[0] == 200
     assert "data" not in (await api.get(f"{CONFIG_MAPS}/a"))[1]
     assert (await api.post(f"{CONFIG_MAPS}?dryRun=Some", {}))[0] == 422
 
@@ -270,9 +274,7 @@ async def test_a_binding_gives_a_pod_its_node_once(api, make_pod):
     assert (await api.post(f"{PODS}/nix/binding", {"target": {"name": "n"}}))[0] == 404
 
 
-async def test_other_parts_can_refuse_a_write(api, make_api):
-    from kubesim.apiserver import errors
-
+async def test_other_parts_can_refuse_a_write(api):
     seen = []
 
     def validator(context, new, old):
@@ -302,8 +304,6 @@ async def test_a_failing_part_becomes_a_500_and_not_an_exception(api):
 
 
 async def test_events_are_forgotten_after_an_hour(api):
-    import asyncio
-
     expiring = asyncio.create_task(api.store.run())
     events = "/api/v1/namespaces/default/events"
     about = {"kind": "Pod", "namespace": "default", "name": "web"}
@@ -322,3 +322,20 @@ def _deployment():
     }
     selector = {"matchLabels": {"app": "web"}}
     return {"metadata": {"name": "web"}, "spec": {"selector": selector, "template": template}}
+
+
+async def test_namespaced_objects_are_written_in_a_namespace(api, make_pod):
+    assert (await api.post("/api/v1/pods", make_pod()))[0] == 405
+    assert (await api.delete("/api/v1/pods"))[0] == 405
+    status, answer = await api.post("/api/v1/namespaces/nix/pods", make_pod())
+    assert (status, answer["message"]) == (404, 'namespaces "nix" not found')
+    assert (await api.get("/api/v1/namespaces/default/nodes"))[0] == 404
+
+
+async def test_an_object_from_elsewhere_is_created_without_its_version(api):
+    body = {"metadata": {"name": "a", "resourceVersion": "12"}}
+    status, answer = await api.post(CONFIG_MAPS, body)
+    assert (status, answer["message"]) == (
+        500,
+        "resourceVersion should not be set on objects to be created",
+    )

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from kubesim.apiserver.errors import StatusError
+
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -144,8 +146,6 @@ async def test_a_closed_watch_is_taken_out_of_the_store(api):
 
 
 async def test_the_client_raises_what_a_watch_reports(api):
-    from kubesim.apiserver.errors import StatusError
-
     await make(api, "a")
     await make(api, "b")
     api.store.compact(api.store.revision)
