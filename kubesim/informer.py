@@ -171,6 +171,7 @@ class Informer:
                     self._deleted(key(obj), obj)
                 elif kind != "BOOKMARK":
                     self._seen(obj)
+            await self._clock.sleep(FIRST_BACKOFF)
 
     def _seen(self, obj: Object) -> None:
         old = self.cache.put(obj)

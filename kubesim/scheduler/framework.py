@@ -1,5 +1,6 @@
 """The words that plugins and the scheduler share."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -59,3 +60,10 @@ def normalize(points: Scores, *, reverse: bool = False) -> dict[str, float]:
         return dict.fromkeys(points, MAX_SCORE if reverse else 0)
     scaled = {name: value * MAX_SCORE // highest for name, value in points.items()}
     return {name: MAX_SCORE - value for name, value in scaled.items()} if reverse else scaled
+
+
+def explain(reasons: Mapping[str, Rejection]) -> str:
+    """The scheduler's sentence: how many nodes are no good for which reason."""
+    counts = Counter(reason for why in reasons.values() for reason in why.reasons)
+    told = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
+    return f"0/{len(reasons)} nodes are available: {told}."

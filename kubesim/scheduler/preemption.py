@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from kubesim.objects import Object, is_being_deleted
 from kubesim.scheduler.filters import judge
-from kubesim.scheduler.framework import Rejection
+from kubesim.scheduler.framework import Rejection, explain
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot, priority
 
-NO_VICTIMS = "No preemption victims found for incoming pod"
-UNHELPFUL = "Preemption is not helpful for scheduling"
+NO_VICTIMS = Rejection(("No preemption victims found for incoming pod",))
+UNHELPFUL = Rejection(("Preemption is not helpful for scheduling",))
 NEVER = "not eligible due to preemptionPolicy=Never."
 VICTIMS_ARE_GOING = "not eligible due to a terminating pod on the nominated node."
 
@@ -34,7 +34,28 @@ class Candidate:
         return max(priorities), sum(priorities), len(priorities)
 
 
-def ineligible(pod: Object, snapshot: Snapshot) -> str:
+def find_candidate(
+    pod: Object, snapshot: Snapshot, rejected: Mapping[str, Rejection]
+) -> tuple[Candidate | None, str]:
+    """The cheapest set of victims, or in words why there is none.
+
+    Args:
+        pod: the Pod that fits nowhere.
+        snapshot: the cluster in which it does not fit.
+        rejected: why each node was rejected.
+
+    """
+    why_not = _ineligible(pod, snapshot)
+    if why_not or not rejected:
+        return None, why_not
+    verdicts = {info.name: _judge(pod, snapshot, info, rejected) for info in snapshot.nodes}
+    candidates = [each for each in verdicts.values() if isinstance(each, Candidate)]
+    if candidates:
+        return min(candidates, key=lambda each: each.cost), ""
+    return None, explain({n: why for n, why in verdicts.items() if isinstance(why, Rejection)})
+
+
+def _ineligible(pod: Object, snapshot: Snapshot) -> str:
     """Why a Pod may not preempt at all; empty when it may."""
     if pod["spec"].get("preemptionPolicy") == "Never":
         return NEVER
@@ -47,34 +68,15 @@ def ineligible(pod: Object, snapshot: Snapshot) -> str:
     return VICTIMS_ARE_GOING if any(going) else ""
 
 
-def find_candidate(
-    pod: Object, snapshot: Snapshot, rejected: Mapping[str, Rejection]
-) -> tuple[Candidate | None, dict[str, Rejection]]:
-    """The cheapest set of victims, or why there is none, for each node.
-
-    Args:
-        pod: the Pod that fits nowhere.
-        snapshot: the cluster in which it does not fit.
-        rejected: why each node was rejected.
-
-    """
-    candidates, reasons = [], {}
-    for info in snapshot.nodes:
-        if rejected[info.name].final:
-            reasons[info.name] = Rejection((UNHELPFUL,), final=True)
-            continue
-        found = _victims(pod, snapshot, info)
-        if isinstance(found, Rejection):
-            reasons[info.name] = found
-        else:
-            candidates.append(Candidate(info.name, found))
-    return min(candidates, key=lambda each: each.cost, default=None), reasons
-
-
-def _victims(pod: Object, snapshot: Snapshot, info: NodeInfo) -> tuple[Object, ...] | Rejection:
+def _judge(
+    pod: Object, snapshot: Snapshot, info: NodeInfo, rejected: Mapping[str, Rejection]
+) -> Candidate | Rejection:
+    """Who would have to leave a node, or why that would not help."""
+    if rejected[info.name].final:
+        return UNHELPFUL
     lower = [other for other in info.pods if priority(other) < priority(pod)]
     if not lower:
-        return Rejection((NO_VICTIMS,), final=True)
+        return NO_VICTIMS
     kept = [other for other in info.pods if priority(other) >= priority(pod)]
     rejection = _rejection(pod, snapshot, info, kept)
     if rejection is not None:
@@ -85,7 +87,7 @@ def _victims(pod: Object, snapshot: Snapshot, info: NodeInfo) -> tuple[Object, .
             kept.append(other)
         else:
             victims.append(other)
-    return tuple(victims)
+    return Candidate(info.name, tuple(victims))
 
 
 def _rejection(

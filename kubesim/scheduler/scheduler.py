@@ -31,7 +31,7 @@ from kubesim.objects import (
 )
 from kubesim.scheduler import preemption
 from kubesim.scheduler.filters import FILTERS, judge
-from kubesim.scheduler.framework import ClusterEvent, Rejection
+from kubesim.scheduler.framework import ClusterEvent, Rejection, explain
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.scores import SCORES
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot, priority
@@ -126,17 +126,10 @@ class Scheduler:
 
     async def _make_room(self, pod: Object, snapshot: Snapshot, error: UnschedulableError) -> None:
         """Preempt Pods of lower priority if that helps, and tell how it stands."""
-        if not error.reasons:
-            await self._report(pod, "Unschedulable", str(error))
-            return
-        why_not = preemption.ineligible(pod, snapshot)
-        if why_not:
-            await self._report(pod, "Unschedulable", f"{error} {NO_CLAIMS}, preemption: {why_not}")
-            return
-        candidate, reasons = preemption.find_candidate(pod, snapshot, error.reasons)
+        candidate, why_not = preemption.find_candidate(pod, snapshot, error.reasons)
         if candidate is None:
-            message = f"{error} {NO_CLAIMS}, preemption: {explain(reasons)}"
-            await self._report(pod, "Unschedulable", message)
+            told = f"{error} {NO_CLAIMS}, preemption: {why_not}" if why_not else str(error)
+            await self._report(pod, "Unschedulable", told)
             return
         for victim in candidate.victims:
             await self._preempt(victim, pod, candidate.node)
@@ -293,13 +286,6 @@ def find_feasible(pod: Object, snapshot: Snapshot) -> list[NodeInfo]:
         rejected = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
         raise UnschedulableError(explain({n: why for n, (_, why) in rejected.items()}), rejected)
     return feasible
-
-
-def explain(reasons: Mapping[str, Rejection]) -> str:
-    """The scheduler's sentence: how many nodes are no good for which reason."""
-    counts = Counter(reason for why in reasons.values() for reason in why.reasons)
-    told = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
-    return f"0/{len(reasons)} nodes are available: {told}."
 
 
 def _on(pod: Object, node: str) -> Object:
