@@ -2,17 +2,11 @@
 
 from kubesim.absence import tolerating
 from kubesim.client import Client
-from kubesim.objects import Object, uid
+from kubesim.objects import Object, pod_is_finished, uid
 
 
 async def disrupt(
-    client: Client,
-    pod: Object,
-    *,
-    reason: str,
-    message: str,
-    now: str,
-    failed: bool = False,
+    client: Client, pod: Object, *, reason: str, message: str, now: str, unattended: bool = False
 ) -> None:
     """Give a Pod the condition DisruptionTarget and delete it; a Pod that is gone is no error.
 
@@ -22,8 +16,7 @@ async def disrupt(
         reason: the condition's reason, for example `DeletionByTaintManager`.
         message: the condition's message.
         now: the condition's time.
-        failed: whether its phase becomes Failed and it goes at once, because nobody is there to
-            stop it.
+        unattended: nobody is there to stop the Pod, so it is Failed and goes at once.
 
     """
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
@@ -34,9 +27,10 @@ async def disrupt(
         "message": message,
         "lastTransitionTime": now,
     }
-    status: Object = {"conditions": [condition]} | ({"phase": "Failed"} if failed else {})
+    status: Object = {"conditions": [condition]} | ({"phase": "Failed"} if unattended else {})
     patch = {"metadata": {"uid": uid(pod)}, "status": status}
-    grace = 0 if failed else None
+    grace = 0 if unattended else None
     with tolerating(404, 409):
-        await client.patch("pods", name, patch, namespace, subresource="status")
+        if not pod_is_finished(pod):
+            await client.patch("pods", name, patch, namespace, subresource="status")
         await client.delete("pods", name, namespace, uid=uid(pod), grace_period=grace)

@@ -44,7 +44,7 @@ class PodGCController(Controller):
                     reason="DeletionByPodGC",
                     message="PodGC: node no longer exists",
                     now=timestamp(self.clock.now()),
-                    failed=not pod_is_finished(pod),
+                    unattended=True,
                 )
 
     async def _collect_finished(self) -> None:

@@ -87,7 +87,7 @@ def _judge(
             kept.append(other)
         else:
             victims.append(other)
-    return Candidate(info.name, tuple(victims))
+    return Candidate(info.name, tuple(victims)) if victims else NO_VICTIMS
 
 
 def _rejection(

@@ -6,7 +6,10 @@ from kubesim.controllers import podgc
 async def test_pods_of_a_node_that_is_gone_go_after_a_while(make_world):
     async with make_world(nodes=2) as world:
         await world.create_deployment(replicas=4)
+        await world.create_pod("done", nodeName="node-2")
         await world.settle()
+        done = {"status": {"phase": "Succeeded"}}
+        await world.api.patch("pods", "done", done, "default", subresource="status")
         await world.stop("node-2")
         await world.api.delete("nodes", "node-2")
         await world.advance(35)
