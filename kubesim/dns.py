@@ -45,7 +45,9 @@ class ClusterDNS:
 
     def _forward(self, labels: list[str]) -> list[str]:
         match labels:
-            case ["svc"] | [_, "svc"] | []:
+            case ["svc"] | []:
+                return []
+            case [namespace, "svc"] if self._services.cache.list(namespace):
                 return []
             case [service, namespace, "svc"]:
                 return self._service(service, namespace)

@@ -362,6 +362,7 @@ class ContainerRunner:
             self._event("Warning", "FailedPostStartHook", "PostStartHook failed")
             await self.stop("FailedPostStartHook", self._worker.grace_period)
             self.waiting = Waiting("PostStartHookError", "PostStartHook failed")
+            await self._worker.publish()
             return
         self.waiting = None
         if not self.spec.get("startupProbe"):
@@ -378,8 +379,6 @@ class ContainerRunner:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
-        if self.waiting and self.waiting.reason == "PostStartHookError":
-            self.waiting = None
         self.started.clear()
         self.ready = self.role is Role.INIT and self.current.exit_code == 0
 

@@ -25,7 +25,7 @@ async def environment(
     reader: Sources, pod: Object, container: Object, services: Iterable[Object]
 ) -> dict[str, str]:
     """Return a container's environment; MissingSourceError if a source it needs is not there."""
-    variables = {}
+    variables: dict[str, str] = {}
     for service in services:
         variables |= service_variables(service)
     result: dict[str, str] = {}

@@ -83,7 +83,7 @@ class Kubelet:
             self.images,
             self.network,
             recorder,
-            lambda namespace: services.cache.list(namespace),
+            services.cache.list,
         )
         agent = NodeAgent(self.config, self.client, self.clock, self.images, recorder)
         async with asyncio.TaskGroup() as tasks:

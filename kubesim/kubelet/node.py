@@ -139,20 +139,21 @@ class NodeAgent:
             "kind": "Node",
             "metadata": {"name": config.name, "labels": labels, "annotations": annotations},
             "spec": spec,
-            "status": self._status({}, self._clock.now()),
+            "status": self._facts(),
         }
 
     async def _update_status(self) -> None:
         node = await self._client.get("nodes", self._config.name)
         before = condition(node, "Ready")
-        status = self._status(node, self._clock.now())
-        patch = {"status": status}
+        now = self._clock.now()
+        conditions = [_condition(node, *each, now) for each in CONDITIONS]
+        patch = {"status": self._facts() | {"conditions": conditions}}
         await self._client.patch("nodes", self._config.name, patch, subresource="status")
         if before is None or before["status"] != "True":
             for reason in EVENTS:
                 self._event(reason, f"Node {self._config.name} status is now: {reason}")
 
-    def _status(self, node: Object, now: datetime) -> Object:
+    def _facts(self) -> Object:
         return {
             "addresses": [
                 {"type": "InternalIP", "address": self._config.ip},
@@ -160,7 +161,6 @@ class NodeAgent:
             ],
             "capacity": CAPACITY,
             "allocatable": CAPACITY,
-            "conditions": [_condition(node, *each, now) for each in CONDITIONS],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": self._info(),
             "images": [

@@ -175,6 +175,7 @@ class PodWorker:
             }
             self.event("Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
             await self._stop_containers(self.grace_period)
+            self._settle()
         finally:
             refreshing.cancel()
         await self.publish()
@@ -278,11 +279,14 @@ class PodWorker:
             if runner.role is Role.SIDECAR:
                 await runner.stop(f"Stopping container {runner.name}", grace)
 
+    def _settle(self) -> None:
+        for runner in [*self.init, *self.main]:
+            runner.settle()
+
     async def _delete(self) -> None:
         """End the containers, report their end, and let the API server forget the Pod."""
         await self._stop_containers(FORCED_GRACE if self._removed else self.grace_period)
-        for runner in [*self.init, *self.main]:
-            runner.settle()
+        self._settle()
         if self._removed:
             return
         await self.publish()

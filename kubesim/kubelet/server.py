@@ -40,7 +40,7 @@ class ExecSession(Protocol):
 class KubeletServer(Protocol):
     """The part of a kubelet that the API server connects to."""
 
-    def logs(
+    def logs(  # noqa: PLR0913 - the options of the API
         self,
         namespace: str,
         pod: str,
@@ -147,7 +147,7 @@ class ContainerServer:
         except StartError as error:
             identity = runner.current.id
             raise errors.internal(
-                f"Internal error occurred: error executing command in container: failed to exec in "
+                f"error executing command in container: failed to exec in "
                 f'container: failed to start exec "{identity}": OCI runtime exec failed: '
                 f"exec failed: unable to start container process: {error}"
             ) from error

@@ -32,34 +32,36 @@ def qos_class(pod: Object) -> str:
 def phase(pod: Object, init: Sequence[Object], main: Sequence[Object]) -> str:
     """Return a Pod's phase from its container statuses (kubelet_pods.go getPhase)."""
     policy = pod["spec"].get("restartPolicy", "Always")
-    sidecars = sidecar_names(pod)
-    for status in init:
-        state = status["state"]
-        if status["name"] in sidecars:
-            if not status.get("started") and "terminated" not in state:
-                return "Pending"
-        elif "terminated" in state:
-            if state["terminated"]["exitCode"] != 0:
-                return "Failed" if policy == "Never" else "Pending"
-        else:
-            return "Pending"
-    states = [status["state"] for status in main]
-    fresh = [
-        "waiting" in status["state"] and "terminated" not in status["lastState"] for status in main
-    ]
-    if any(fresh) or not main:
+    initializing = _initializing(pod, init)
+    if initializing:
+        return "Failed" if policy == "Never" and initializing == "failed" else "Pending"
+    if not main or any(_never_ran(status) for status in main):
         return "Pending"
-    if any("running" in state for state in states):
+    if policy == "Always" or any("running" in status["state"] for status in main):
         return "Running"
-    if policy == "Always":
-        return "Running"
-    codes = [
-        (state.get("terminated") or status["lastState"]["terminated"])["exitCode"]
-        for state, status in zip(states, main, strict=True)
-    ]
-    if not any(codes):
+    ends = [each["state"].get("terminated") or each["lastState"]["terminated"] for each in main]
+    if not any(end["exitCode"] for end in ends):
         return "Succeeded"
     return "Failed" if policy == "Never" else "Running"
+
+
+def _initializing(pod: Object, init: Sequence[Object]) -> str:
+    """Return "" when the init containers are done, else "waiting" or "failed"."""
+    sidecars = sidecar_names(pod)
+    for status in init:
+        ended = status["state"].get("terminated")
+        if status["name"] in sidecars:
+            if not status["started"] and not ended:
+                return "waiting"
+        elif not ended:
+            return "waiting"
+        elif ended["exitCode"]:
+            return "failed"
+    return ""
+
+
+def _never_ran(status: Object) -> bool:
+    return "waiting" in status["state"] and "terminated" not in status["lastState"]
 
 
 def sidecar_names(pod: Object) -> set[str]:

@@ -78,25 +78,10 @@ class Volume:
             return {source["path"]: (token, mode)}
         if kind == "downwardAPI":
             return self._downward(source, mode)
-        name = source.get("name") or source.get("secretName")
+        name = source.get("name") or source["secretName"]
         optional = source.get("optional", False)
         read = self._reader.config_map if kind == "configMap" else self._reader.secret
-        return self._chosen(await read(name, optional), source, mode, name, kind)
-
-    def _chosen(
-        self, data: dict[str, bytes], source: Object, mode: int, name: str, kind: str
-    ) -> Files:
-        if not source.get("items"):
-            return {key: (content, mode) for key, content in data.items()}
-        files = {}
-        for item in source["items"]:
-            if item["key"] in data:
-                files[item["path"]] = (data[item["key"]], item.get("mode", mode))
-            elif not source.get("optional", False):
-                what = "configmap" if kind == "configMap" else "secret"
-                message = f"{what} references non-existent {what} key: {item['key']}"
-                raise MissingSourceError(message.replace("secret key", "secret key"))
-        return files
+        return _chosen(await read(name, optional), source, mode, kind)
 
     def _downward(self, source: Object, mode: int) -> Files:
         files = {}
@@ -126,6 +111,20 @@ class Volume:
         entries |= {top: Link(0o777, now, posixpath.join("..data", top)) for top in tops}
         self.root.entries = entries
         self._files = files
+
+
+def _chosen(data: dict[str, bytes], source: Object, mode: int, kind: str) -> Files:
+    """Return all keys as files, or those that the source's items name."""
+    if not source.get("items"):
+        return {key: (content, mode) for key, content in data.items()}
+    files = {}
+    for item in source["items"]:
+        if item["key"] in data:
+            files[item["path"]] = (data[item["key"]], item.get("mode", mode))
+        elif not source.get("optional", False):
+            what = kind.lower()
+            raise MissingSourceError(f"{what} references non-existent {what} key: {item['key']}")
+    return files
 
 
 def subpath(root: Directory, path: str, now: datetime) -> Node:

@@ -48,7 +48,7 @@ class ContainerConfig:
 
     @property
     def argv(self) -> list[str]:
-        """The command line: the Pod's command replaces the image's, arguments alone its last part."""
+        """The command line: a command replaces the image's, arguments alone its last part."""
         if self.command:
             return self.command + self.arguments
         return [*self.image.entrypoint, *(self.arguments or self.image.command)]
@@ -139,8 +139,7 @@ class Container:
         errors = Sink(lambda data: self.log.write("stderr", data))
         stdin: OpenFile = Pipe().reader if self.config.stdin else Null()
         if self.config.terminal:
-            terminal = Terminal(lambda: None)
-            terminal.write = output.write  # type: ignore[method-assign] - nobody is attached
+            terminal = Terminal(output)
             return {0: terminal, 1: terminal, 2: terminal}
         return {0: stdin, 1: output, 2: errors}
 
@@ -189,8 +188,7 @@ class Execution:
         self._terminal: Terminal | None = None
         files: dict[int, OpenFile]
         if terminal:
-            self._terminal = Terminal(self._interrupt)
-            self._output = self._terminal.output
+            self._terminal = Terminal(self._output.writer, self._interrupt)
             self._errors.writer.close()
             files = dict.fromkeys(range(3), self._terminal)
         else:

@@ -137,8 +137,8 @@ class FileSystem:
 
         Raises OSError when a parent is missing or not a directory, or links go in circles.
         """
-        real, node, read_only = "/", self.root, False
-        node, read_only = self._mounted("/", node, read_only)
+        real = "/"
+        node, read_only = self._mounted("/", self.root, False)
         pending = _parts(path)
         links = 0
         while pending:

@@ -72,9 +72,9 @@ async def send_request(
     return await read_head(connection)
 
 
-def head(status: int, headers: Mapping[str, str]) -> bytes:
-    """Return a response's head as bytes."""
-    lines = [f"HTTP/1.1 {status} {phrase(status)}"]
+def head(status: int, headers: Mapping[str, str], words: str = "") -> bytes:
+    """Return a response's head as bytes; `words` replace the status' usual phrase."""
+    lines = [f"HTTP/1.1 {status} {words or phrase(status)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 

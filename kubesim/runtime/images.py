@@ -60,7 +60,7 @@ SERVER_BLOCK = """server {
 """
 
 
-class InvalidImageName(Exception):  # noqa: N818 - the kubelet's name for it
+class InvalidImageName(ValueError):  # noqa: N818 - the kubelet's name for it
     """The reference can't be one; the message is the kubelet's."""
 
 
@@ -169,7 +169,7 @@ class ImageStore:
 
 
 def _busybox(reference: str) -> Image | None:
-    name, _, tag = reference.rpartition(":")
+    name = reference.rpartition(":")[0]
     if name != "docker.io/library/busybox" or "@" in reference:
         return None
     return Image(

@@ -21,7 +21,7 @@ from kubesim.runtime.filesystem import (
     failure,
 )
 from kubesim.runtime.signals import LINUX
-from kubesim.runtime.streams import Null, OpenFile, Pipe, Regular
+from kubesim.runtime.streams import Null, OpenDirectory, OpenFile, Pipe, Regular
 
 if TYPE_CHECKING:
     from kubesim.network import NetworkNamespace
@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 Program = Callable[["Process"], Awaitable[int]]
 MAX_PROCESSES = 256
-SLICE = 200  # steps that a process may take before it lets the others run
+SLICE = 200  # steps that a container's processes may take before others get their turn
 MAX_CAPTURE = 4 * 1024 * 1024  # bytes
-PAUSE = 0.004  # seconds that it then waits, so that a busy loop leaves half of a core
+PAUSE = 0.004  # seconds that they then wait, so that a busy loop leaves half of a core
 IGNORED_BY_DEFAULT = {LINUX[name] for name in ("CHLD", "CONT", "URG", "WINCH")}
 SIGKILL, SIGSEGV, SIGPIPE = LINUX["KILL"], LINUX["SEGV"], LINUX["PIPE"]
 
@@ -54,6 +54,8 @@ class World:
     network: "NetworkNamespace"
     programs: Mapping[str, Program]
     processes: "ProcessTable"
+    steps: int = 0
+    busy_until: float = 0.0
 
     def program(self, node: Node) -> Program | None:
         """Return the program that the executable `node` stands for."""
@@ -90,7 +92,7 @@ class ProcessTable:
 class Process:
     """One process; it starts running when it is made."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what execve(2) and clone(2) take
+    def __init__(
         self,
         world: World,
         program: Program,
@@ -99,7 +101,6 @@ class Process:
         descriptors: Mapping[int, OpenFile],
         directory: str = "/",
         parent: "Process | None" = None,
-        table: ProcessTable | None = None,
     ) -> None:
         self.world = world
         self.files = world.files
@@ -108,13 +109,11 @@ class Process:
         self.argv = argv
         self.environment = dict(environment)
         self.directory = directory
-        self.parent_pid = parent.pid if parent else 0
         self.name = program_name(argv)
         self.handlers: dict[int, Callable[[], None] | None] = _ignored(parent)
-        self._killed: int | None = None
-        self._steps = 0
-        self.table = table or (parent.table if parent else world.processes)
-        self.pid = self.table.add(self)
+        self.killed: int | None = None
+        self.table: ProcessTable = parent.table if parent else world.processes
+        self.pid: int = self.table.add(self)
         self.started = world.clock.now()
         self.descriptors = {number: file.acquire() for number, file in descriptors.items()}
         self.at_exit: list[Callable[[], None]] = []
@@ -153,7 +152,7 @@ class Process:
 
     def _finish(self, task: asyncio.Task[int]) -> None:
         if task.cancelled():
-            self.status = 128 + (self._killed or SIGKILL)
+            self.status = 128 + (self.killed or SIGKILL)
         elif task.exception():
             logger.error("program %s failed", self.argv, exc_info=task.exception())
             self.status = 128 + SIGSEGV
@@ -193,7 +192,7 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Deliver a signal; as on Linux, process 1 only gets those it handles, and SIGKILL."""
-        if self.status is not None or self._killed is not None:
+        if self.status is not None or self.killed is not None:
             return
         if number == SIGKILL:
             self._terminate(number)
@@ -205,14 +204,17 @@ class Process:
             self._terminate(number)
 
     def _terminate(self, number: int) -> None:
-        self._killed = number
+        self.killed = number
         self._task.cancel()
 
     async def checkpoint(self) -> None:
-        """Count a step; after some of them the other processes get their turn."""
-        self._steps += 1
-        if self._steps % SLICE == 0:
-            await self.clock.sleep(PAUSE)
+        """Take a step; the container's processes share its CPU time and wait when it is used up."""
+        world = self.world
+        world.steps += 1
+        if world.steps % SLICE == 0:
+            world.busy_until = self.clock.monotonic() + PAUSE
+        while (left := world.busy_until - self.clock.monotonic()) > 0:
+            await self.clock.sleep(left)
 
     # Files
 
@@ -231,10 +233,9 @@ class Process:
         node = self.files.resolve(path)[1]
         if isinstance(node, Device):
             return self._device(node.kind, name)
-        if mode == "r" and not isinstance(node, Directory):
-            node = self.files.lookup(path)
-        else:
-            node = self.files.create(path)
+        if mode == "r" and isinstance(node, Directory):
+            return OpenDirectory()
+        node = self.files.lookup(path) if mode == "r" else self.files.create(path)
         assert isinstance(node, File)
         if mode == "w":
             node.data.clear()

@@ -66,6 +66,14 @@ class Null(OpenFile):
         """Drop `data`."""
 
 
+class OpenDirectory(OpenFile):
+    """A directory: it can be opened but not read."""
+
+    async def read(self, size: int = READ_SIZE) -> bytes:
+        """Fail."""
+        raise failure(errno.EISDIR, "read error")
+
+
 class Sink(OpenFile):
     """Hands everything written to a function, as a container's log or a captured output does."""
 
@@ -118,7 +126,7 @@ class Regular(OpenFile):
             self.offset = len(self._file.data)
         end = self.offset + len(data)
         if end > MAX_FILE_SIZE:
-            raise failure(errno.ENOSPC, "")
+            raise failure(errno.ENOSPC, "write error")
         self._file.data[self.offset : end] = data
         self.offset = end
         self._touch(self._file)

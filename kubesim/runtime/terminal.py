@@ -12,9 +12,9 @@ class Terminal(OpenFile):
 
     is_terminal = True
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
+    def __init__(self, output: OpenFile, interrupt: Callable[[], None] = lambda: None) -> None:
         super().__init__()
-        self.output = Pipe()
+        self._output = output.acquire()
         self._input = Pipe()
         self._line = bytearray()
         self._interrupt = interrupt
@@ -68,8 +68,8 @@ class Terminal(OpenFile):
 
     async def write(self, data: bytes) -> None:
         """Show `data`; a newline also returns the carriage."""
-        await self.output.put(data.replace(b"\n", b"\r\n"))
+        await self._output.write(data.replace(b"\n", b"\r\n"))
 
     def close(self) -> None:
         """Let the person see the end."""
-        self.output.writer.close()
+        self._output.release()

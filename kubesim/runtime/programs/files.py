@@ -3,6 +3,7 @@
 import errno
 import fnmatch
 import posixpath
+import re
 import stat as modes
 from datetime import datetime
 
@@ -10,6 +11,8 @@ from kubesim.runtime.filesystem import Device, Directory, File, Link, Node
 from kubesim.runtime.process import Process, reason
 from kubesim.runtime.programs.applet import AppletError, Options, applet
 
+BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
+SCOPES = {"u": 0o700, "g": 0o070, "o": 0o007}
 SIX_MONTHS = 182 * 24 * 3600
 
 
@@ -260,18 +263,25 @@ async def ln(process: Process, options: Options, names: list[str]) -> int:
 async def chmod(process: Process, _options: Options, names: list[str]) -> int:
     """Change permissions: octal, or one of +x, -x, +w, … for everybody."""
     mode, *targets = names
-    bits = {"r": 0o444, "w": 0o222, "x": 0o111}
     for name in targets:
         node = process.files.lookup(process.path(name))
-        sign, letters = ("+" if "+" in mode else "-"), mode.lstrip("ugoa")[1:]
-        mask = sum(bits.get(letter, 0) for letter in set(letters))
-        if mode.isdigit():
-            node.mode = int(mode, 8)
-        elif sign in mode:
-            node.mode = node.mode | mask if sign == "+" else node.mode & ~mask
-        else:
-            raise AppletError(f"invalid mode '{mode}'")
+        node.mode = _changed_mode(node.mode, mode)
     return 0
+
+
+def _changed_mode(old: int, change: str) -> int:
+    """Return a mode after a change like 755, +x, u=rw or go-w."""
+    if change.isdigit():
+        return int(change, 8)
+    match = re.fullmatch(r"([ugoa]*)([-+=])([rwx]*)", change)
+    if not match:
+        raise AppletError(f"invalid mode '{change}'")
+    who, sign, letters = match.groups()
+    scope = sum(SCOPES[letter] for letter in set(who.replace("a", "ugo") or "ugo"))
+    bits = sum(BITS[letter] for letter in set(letters)) & scope
+    if sign == "=":
+        return (old & ~scope) | bits
+    return old | bits if sign == "+" else old & ~bits
 
 
 @applet("readlink", "f", "[-f] FILE", at_least=1)

@@ -7,7 +7,9 @@ from kubesim.runtime.filesystem import Directory, File, Link
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.applet import AppletError, Options, UsageError, applet
 from kubesim.runtime.programs.text import unescape
+from kubesim.runtime.shell.arithmetic import ExpressionError, evaluate
 
+ARITHMETIC = ("+", "-", "*", "/", "%", "<", ">", "<=", ">=")
 CONVERSION = re.compile(r"%([-+ 0#]*)(\*|\d*)(?:\.(\*|\d*))?([diouxXcsbeEfgG%])")
 
 
@@ -30,7 +32,8 @@ async def printf(process: Process) -> int:
 
 
 def _unescaped(template: str) -> str:
-    return unescape(template.encode(errors="surrogateescape")).decode(errors="surrogateescape")
+    data = unescape(template.encode(errors="surrogateescape"), octal=rb"[0-7]{1,3}")
+    return data.decode(errors="surrogateescape")
 
 
 class _Printer:
@@ -69,7 +72,7 @@ class _Printer:
             return 0
 
 
-@applet("seq", "ws:", "[-w] [-s SEP] [FIRST [INC]] LAST", at_least=1)
+@applet("seq", "+ws:", "[-w] [-s SEP] [FIRST [INC]] LAST", at_least=1)
 async def seq(process: Process, options: Options, operands: list[str]) -> int:
     """Print numbers."""
     values = [_real(text) for text in _join_negative(operands)]
@@ -99,6 +102,28 @@ def _real(text: str) -> float:
         return float(text)
     except ValueError:
         raise AppletError(f"invalid number '{text}'") from None
+
+
+async def expr(process: Process) -> int:
+    """Print the value of an expression; 1 if it is null or zero."""
+    words = process.argv[1:]
+    if words[:1] == ["length"] and len(words) == 2:
+        value = str(len(words[1]))
+    elif len(words) == 3 and words[1] in ARITHMETIC:
+        try:
+            value = str(evaluate(f"{words[0]} {words[1]} {words[2]}", {}))
+        except ExpressionError:
+            await process.complain("non-integer argument")
+            return 2
+    elif len(words) == 3 and words[1] in STRING:
+        value = str(int(STRING[words[1]](words[0], words[2])))
+    elif len(words) == 1:
+        value = words[0]
+    else:
+        await process.complain("syntax error")
+        return 2
+    await process.print(value)
+    return int(value in ("", "0"))
 
 
 class TestError(Exception):

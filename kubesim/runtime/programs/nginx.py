@@ -5,6 +5,7 @@ import posixpath
 import re
 import urllib.parse
 from dataclasses import dataclass, field
+from functools import partial
 
 from kubesim.network import Connection, Listener
 from kubesim.runtime import http
@@ -231,11 +232,9 @@ class Nginx:
     async def _serve(self, listeners: dict[Listener, Server]) -> int:
         received: asyncio.Queue[str] = asyncio.Queue()
         for name in ("TERM", "INT", "QUIT"):
-            self._process.handlers[LINUX[name]] = lambda name=name: received.put_nowait(name)  # type: ignore[misc]
+            self._process.handlers[LINUX[name]] = partial(received.put_nowait, name)
         tasks = [
-            asyncio.create_task(
-                serve(listener, lambda each, server=server: self._talk(each, server))
-            )  # type: ignore[misc]
+            asyncio.create_task(serve(listener, partial(self._talk, server)))
             for listener, server in listeners.items()
         ]
         try:
@@ -248,7 +247,7 @@ class Nginx:
         await self._notice("exit")
         return 0
 
-    async def _talk(self, connection: Connection, server: Server) -> None:
+    async def _talk(self, server: Server, connection: Connection) -> None:
         """Answer requests on one connection until one asks to close it."""
         while request := await http.read_head(connection):
             body = await http.read_body(connection, request) if _has_body(request) else b""
@@ -257,7 +256,9 @@ class Nginx:
             keep = request.headers.get("connection", "").lower() != "close"
             headers["Connection"] = "keep-alive" if keep else "close"
             content = b"" if request.method == "HEAD" else answer.body
-            await connection.write(http.head(answer.status, headers) + content)
+            await connection.write(
+                http.head(answer.status, headers, _phrase(answer.status)) + content
+            )
             await self._log_access(connection, request, answer)
             if not keep:
                 return
@@ -367,7 +368,7 @@ class Nginx:
         )
 
     def _error(self, status: int, headers: dict[str, str] | None = None) -> Answer:
-        title = f"{status} {'Not Allowed' if status == 405 else http.phrase(status)}"
+        title = f"{status} {_phrase(status)}"
         lines = [
             "<html>",
             f"<head><title>{title}</title></head>",
@@ -380,6 +381,10 @@ class Nginx:
         return Answer(
             status, "".join(line + "\r\n" for line in lines).encode(), headers=headers or {}
         )
+
+
+def _phrase(status: int) -> str:
+    return "Not Allowed" if status == 405 else http.phrase(status)
 
 
 def _has_body(request: http.Message) -> bool:

@@ -1,12 +1,21 @@
 """All programs by name, and which of them an image brings."""
 
 from kubesim.runtime.process import Process, Program
-from kubesim.runtime.programs import files, formatting, httpd, netclients, sed, system, text
+from kubesim.runtime.programs import files, formatting, grep, httpd, netclients, sed, system, text
 from kubesim.runtime.programs.applet import APPLETS
 from kubesim.runtime.programs.nginx import nginx
 from kubesim.runtime.programs.sh import sh
 
-_MODULES = (files, formatting, httpd, netclients, sed, system, text)  # importing them registers
+_MODULES = (
+    files,
+    formatting,
+    grep,
+    httpd,
+    netclients,
+    sed,
+    system,
+    text,
+)  # importing them registers
 
 
 async def busybox(process: Process) -> int:
@@ -28,6 +37,7 @@ BUSYBOX: dict[str, Program] = {
     "ash": sh,
     "busybox": busybox,
     "echo": text.echo,
+    "expr": formatting.expr,
     "false": system.false,
     "find": files.find,
     "kill": system.kill,

@@ -80,33 +80,37 @@ class Editor:
         for command in self._commands:
             if self._applies(command, line, number, is_last) == command.negated:
                 continue
-            match command.name:
-                case "d":
-                    return True
-                case "p":
-                    self._output.append(line)
-                case "=":
-                    self._output.append(str(number))
-                case "i":
-                    self._output.append(command.argument)
-                case "a":
-                    appended.append(command.argument)
-                case "c":
-                    self._output.append(command.argument)
-                    return True
-                case "q":
-                    if not self._quiet:
-                        self._output.append(line)
-                    return False
-                case "s":
-                    line = self._substitute(command.argument, line)
-                case "y":
-                    source, target = command.argument[1:-1].split(command.argument[0])
-                    line = line.translate(str.maketrans(source, target))
-        if not self._quiet:
-            self._output.append(line)
+            if command.name == "d":
+                return True
+            if command.name == "c":
+                self._output.append(command.argument)
+                return True
+            if command.name == "q":
+                self._output += [] if self._quiet else [line]
+                return False
+            if command.name == "a":
+                appended.append(command.argument)
+            else:
+                line = self._edit(command, line, number)
+        self._output += [] if self._quiet else [line]
         self._output += appended
         return True
+
+    def _edit(self, command: Command, line: str, number: int) -> str:
+        """Do a command that goes on with the next; return the line as it is then."""
+        match command.name:
+            case "p":
+                self._output.append(line)
+            case "=":
+                self._output.append(str(number))
+            case "i":
+                self._output.append(command.argument)
+            case "s":
+                return self._substitute(command.argument, line)
+            case "y":
+                source, target = command.argument[1:-1].split(command.argument[0])
+                return line.translate(str.maketrans(source, target))
+        return line
 
     def _applies(self, command: Command, line: str, number: int, is_last: bool) -> bool:
         if not command.first:
@@ -188,7 +192,8 @@ class Editor:
 
 def _split(text: str, separator: str) -> tuple[str, str, str]:
     """Split `pattern/replacement/flags` at separators that are not escaped."""
-    parts, current, at = [], "", 0
+    parts: list[str] = []
+    current, at = "", 0
     while at < len(text) and len(parts) < 2:
         if text[at] == "\\" and at + 1 < len(text):
             current += text[at : at + 2]

@@ -3,7 +3,7 @@
 from kubesim.runtime.process import Exited, Process, reason
 from kubesim.runtime.shell.expansion import ExpansionError
 from kubesim.runtime.shell.interpreter import Jump, Shell, run_script, run_source
-from kubesim.runtime.shell.lexer import Incomplete, ShellSyntaxError
+from kubesim.runtime.shell.lexer import IncompleteError, ShellSyntaxError
 from kubesim.runtime.shell.parser import parse
 from kubesim.runtime.signals import LINUX
 
@@ -56,7 +56,7 @@ class Session:
             source += line
             try:
                 program = parse(source)
-            except Incomplete:
+            except IncompleteError:
                 continue
             except ShellSyntaxError as fault:
                 source = ""

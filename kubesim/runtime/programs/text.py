@@ -2,14 +2,11 @@
 
 import codecs
 import re
-from collections import deque
 
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.applet import AppletError, Inputs, Options, applet, number
-from kubesim.runtime.programs.patterns import regex
 
 CANNOT_OPEN = "can't open '{name}': {reason}"
-ESCAPE = re.compile(rb"\\([\\abcefnrtv]|0[0-7]{0,3}|x[0-9a-fA-F]{1,2})")
 ESCAPES = dict(
     zip(
         b"\\abefnrtv",
@@ -19,17 +16,19 @@ ESCAPES = dict(
 )
 
 
-def unescape(text: bytes) -> bytes:
+def unescape(text: bytes, octal: bytes = rb"0[0-7]{0,3}") -> bytes:
     r"""Return `text` with `\n`, `\t`, `\0nnn` and the like interpreted; `\c` ends it."""
 
     def replace(match: re.Match[bytes]) -> bytes:
         code = match.group(1)
-        if code[:1] in b"0x":
-            digits = code[1:] or b"0"
-            return bytes([int(digits, 16 if code[:1] == b"x" else 8) & 255])
+        if code[:1].isdigit():
+            return bytes([int(code, 8) & 255])
+        if code[:1] == b"x":
+            return bytes([int(code[1:], 16)])
         return ESCAPES.get(code[0], match.group())
 
-    return ESCAPE.sub(replace, text.split(b"\\c")[0])
+    pattern = rb"\\([\\abefnrtv]|" + octal + rb"|x[0-9a-fA-F]{1,2})"
+    return re.sub(pattern, replace, text.split(b"\\c")[0])
 
 
 @applet("cat", "n", "[-n] [FILE]...")
@@ -99,7 +98,7 @@ async def tail(process: Process, options: Options, names: list[str]) -> int:
     amount = options.value("c") or options.value("n", "10")
     from_start = amount.startswith("+")
     count = number(amount.lstrip("+-"))
-    inputs = Inputs(process, names)
+    inputs = Inputs(process, names, CANNOT_OPEN)
     first = True
     async for name, data in inputs.contents():
         await _title(process, names, name, first, "q" in options)
@@ -111,7 +110,9 @@ async def tail(process: Process, options: Options, names: list[str]) -> int:
             else pieces[len(pieces) - min(count, len(pieces)) :]
         )
         await process.write(kept if isinstance(kept, bytes) else b"".join(kept))
-    if names and ("f" in options or "F" in options):
+    if names and first:
+        await process.complain("no files")
+    elif names and ("f" in options or "F" in options):
         await _follow(process, names[-1], float(options.value("s", "1")))
     return inputs.failed
 
@@ -128,98 +129,12 @@ async def _follow(process: Process, name: str, interval: float) -> None:
         position = len(data)
 
 
-@applet("grep", "HhnlLoqvsrRiwFExce:m:A:B:C:", "[-HhnlLoqvsrRiwFEx] PATTERN [FILE]...")
-async def grep(process: Process, options: Options, operands: list[str]) -> int:
-    """Print lines that match."""
-    patterns = options.get("e") or operands[:1]
-    names = operands if "e" in options else operands[1:]
-    if not patterns:
-        raise AppletError("you must specify a pattern")
-    if "r" in options or "R" in options:
-        names = _below(process, names or ["."])
-    matcher = _matcher(patterns, options)
-    inputs = Inputs(process, names)
-    titled = (len(names) > 1 or "H" in options or "r" in options) and "h" not in options
-    found = False
-    async for name, file in inputs.files():
-        title = f"{name}:" if titled else ""
-        limit = int(options.value("m", "0"))
-        count = line_number = 0
-        context: deque[bytes] = deque(maxlen=int(options.value("B") or options.value("C", "0")))
-        trailing = 0
-        while line := await file.read_line():
-            await process.checkpoint()
-            line_number += 1
-            text = line.removesuffix(b"\n")
-            prefix = (title + (f"{line_number}:" if "n" in options else "")).encode()
-            matches = list(matcher.finditer(text)) if "o" in options else []
-            if (matcher.search(text) is None) == ("v" not in options):
-                if trailing:
-                    trailing -= 1
-                    await process.write(text + b"\n")
-                else:
-                    context.append(text)
-                continue
-            count += 1
-            found = True
-            if "q" in options:
-                return 0
-            if "l" in options or "L" in options:
-                break
-            if "c" not in options:
-                shown = [match.group() for match in matches] if "o" in options else [text]
-                before = list(context)
-                context.clear()
-                trailing = int(options.value("A") or options.value("C", "0"))
-                for piece in [*before, *(prefix + each for each in shown)]:
-                    await process.write(piece + b"\n")
-            if limit and count >= limit:
-                break
-        if "c" in options:
-            await process.print(f"{title}{count}")
-        if ("l" in options and count) or ("L" in options and not count):
-            await process.print(name)
-    return 0 if found else 2 if inputs.failed else 1
-
-
-def _below(process: Process, names: list[str]) -> list[str]:
-    files = process.files
-    return [
-        path
-        for name in names
-        for path in files.walk(process.path(name))
-        if not files.is_directory(path)
-    ]
-
-
-def _matcher(patterns: list[str], options: Options) -> re.Pattern[bytes]:
-    alternatives = []
-    for pattern in "\n".join(patterns).split("\n"):
-        source = re.escape(pattern) if "F" in options else regex(pattern, extended="E" in options)
-        if "w" in options:
-            source = rf"(?<!\w)(?:{source})(?!\w)"
-        if "x" in options:
-            source = rf"\A(?:{source})\Z"
-        alternatives.append(f"(?:{source})")
-    flags = re.IGNORECASE if "i" in options else 0
-    try:
-        return re.compile("|".join(alternatives).encode(), flags)
-    except re.error as error:
-        raise AppletError(f"bad regex '{patterns[0]}': {error}") from None
-
-
-@applet("egrep", "HhnlLoqvsrRiwFExce:m:A:B:C:", "PATTERN [FILE]...")
-async def egrep(process: Process, options: Options, operands: list[str]) -> int:
-    """Run grep -E."""
-    return await grep(process, Options(options | {"E": [""]}), operands)
-
-
 @applet("wc", "clwLm", "[-cmlwL] [FILE]...")
 async def wc(process: Process, options: Options, names: list[str]) -> int:
     """Count lines, words and bytes."""
     inputs = Inputs(process, names)
     chosen = [letter for letter in "lwmcL" if letter in options] or ["l", "w", "c"]
-    width = 0 if len(chosen) == 1 else 9
+    width = 0 if len(chosen) == 1 and len(names) < 2 else 9
     totals = [0] * len(chosen)
     async for name, data in inputs.contents():
         counts = {

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from kubesim.runtime.process import Exited, Process, reason
+from kubesim.runtime.shell.arithmetic import ExpressionError, evaluate
+from kubesim.runtime.shell.splitting import separation
 from kubesim.runtime.signals import signal_name, signal_number
 
 if TYPE_CHECKING:
@@ -14,23 +16,21 @@ if TYPE_CHECKING:
 
 Builtin = Callable[["Shell", list[str]], Awaitable[int]]
 BUILTINS: dict[str, Builtin] = {}
-KEYWORDS = [
-    "if",
-    "then",
-    "else",
-    "elif",
-    "fi",
-    "for",
-    "while",
-    "until",
-    "do",
-    "done",
-    "case",
-    "esac",
-    "{",
-    "}",
-    "!",
-]
+KEYWORDS = {"if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case"}
+KEYWORDS |= {"esac", "{", "}", "!"}
+SPECIAL = {
+    ":",
+    ".",
+    "break",
+    "continue",
+    "eval",
+    "exit",
+    "export",
+    "return",
+    "set",
+    "trap",
+    "unset",
+}
 APPLETS = ("echo", "printf", "test", "[", "true", "false", "kill")
 
 
@@ -267,7 +267,10 @@ async def _wait_for(shell: "Shell", job: Process) -> int:
     finally:
         for task in tasks:
             task.cancel()
-    return job.status or 0
+    if job.status is None:
+        return 0
+    await shell.report_death(job)
+    return job.status
 
 
 @builtin("jobs")
@@ -306,10 +309,10 @@ async def _read_line(process: Process, raw: bool) -> str:
 
 def _distribute(shell: "Shell", line: str, names: list[str]) -> None:
     separators = shell.variables.get("IFS", " \t\n")
-    if set(separators) <= set(" \t\n"):
-        words = line.strip(separators).split(None, len(names) - 1) if separators else [line]
-    else:
-        words = re.split(f"[{re.escape(separators)}]", line, maxsplit=len(names) - 1)
+    blank = "".join(set(separators) & set(" \t\n"))
+    words = [line.strip(blank) if blank else line]
+    if separators and len(names) > 1:
+        words = re.split(separation(separators), words[0], maxsplit=len(names) - 1)
     for index, name in enumerate(names):
         shell.assign(name, words[index] if index < len(words) else "")
 
@@ -354,6 +357,17 @@ def _describe(shell: "Shell", name: str) -> tuple[str, str]:
         return name, " is a shell builtin"
     path = shell.find(name, shell.environment()).path
     return path, f" is {path}"
+
+
+@builtin("let")
+async def let(shell: "Shell", argv: list[str]) -> int:
+    """Evaluate expressions; the last one's truth is the status."""
+    try:
+        values = [evaluate(text, shell.variables) for text in argv[1:]]
+    except ExpressionError as error:
+        await shell.complain(str(error))
+        return 2
+    return int(not values or values[-1] == 0)
 
 
 @builtin("umask")

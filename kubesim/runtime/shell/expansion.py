@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kubesim.runtime.process import capture
 from kubesim.runtime.shell.arithmetic import ExpressionError, evaluate
 from kubesim.runtime.shell.parser import parse
+from kubesim.runtime.shell.splitting import Fragment, Splitter
 from kubesim.runtime.shell.syntax import (
     Arithmetic,
     CommandSubstitution,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from kubesim.runtime.process import Process
     from kubesim.runtime.shell.interpreter import Shell
 
-Fragment = tuple[str, bool]  # text, and whether it is quoted
 WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -34,13 +34,13 @@ async def fields(shell: "Shell", word: Word) -> list[str]:
     if len(word) == 1 and isinstance(word[0], Literal) and not WILDCARD.search(word[0].text):
         text = word[0].text
         return [text if word[0].quoted else _tilde(shell, text)]
-    splitter = _Splitter(shell.variables.get("IFS", " \t\n"))
+    splitter = Splitter(shell.variables.get("IFS", " \t\n"))
     for index, part in enumerate(word):
         await _add(shell, part, splitter, first=index == 0)
     return [path for field in splitter.finish() for path in _glob(shell.process, field)]
 
 
-async def _add(shell: "Shell", part: Part, splitter: "_Splitter", first: bool) -> None:
+async def _add(shell: "Shell", part: Part, splitter: "Splitter", first: bool) -> None:
     if isinstance(part, Literal):
         text = _tilde(shell, part.text) if first and not part.quoted else part.text
         splitter.append(text, part.quoted)
@@ -148,57 +148,6 @@ def _trim(value: str, operator: str, pattern: str) -> str:
         if regex.match(value[:cut] if prefix else value[cut:]):
             return value[cut:] if prefix else value[:cut]
     return value
-
-
-class _Splitter:
-    """Collects fragments into fields."""
-
-    def __init__(self, separators: str) -> None:
-        self._separators = separators
-        self._fields: list[list[Fragment]] = []
-        self._open = False
-
-    def append(self, text: str, quoted: bool) -> None:
-        if not self._open:
-            self._fields.append([])
-            self._open = True
-        self._fields[-1].append((text, quoted))
-
-    def close(self) -> None:
-        self._open = False
-
-    def split(self, text: str) -> None:
-        """Add an unquoted expansion: separators in it end fields."""
-        blanks = "".join(char for char in self._separators if char in " \t\n")
-        others = "".join(char for char in self._separators if char not in " \t\n")
-        if not self._separators:
-            pieces = [text]
-        elif others:
-            space = f"[{re.escape(blanks)}]*" if blanks else ""
-            pieces = re.split(f"{space}[{re.escape(others)}]{space}|[{re.escape(blanks)}]+", text)
-        else:
-            pieces = re.split(f"[{re.escape(blanks)}]+", text)
-        for index, piece in enumerate(pieces):
-            if index:
-                self.close()
-            if piece:
-                self.append(piece, quoted=False)
-
-    def arguments(self, arguments: list[str], part: Parameter) -> None:
-        """Add `$@` or `$*`."""
-        if part.quoted and part.name == "*":
-            self.append(self._separators[:1].join(arguments), quoted=True)
-            return
-        for index, argument in enumerate(arguments):
-            if index:
-                self.close()
-            if part.quoted:
-                self.append(argument, quoted=True)
-            else:
-                self.split(argument)
-
-    def finish(self) -> list[list[Fragment]]:
-        return self._fields
 
 
 def _tilde(shell: "Shell", text: str) -> str:

@@ -30,6 +30,14 @@ from kubesim.runtime.shell.syntax import (
 from kubesim.runtime.signals import LINUX
 from kubesim.runtime.streams import Null, OpenFile, Pipe, Regular
 
+DEATHS = {
+    LINUX["HUP"]: "Hangup",
+    LINUX["QUIT"]: "Quit",
+    LINUX["ABRT"]: "Aborted",
+    LINUX["KILL"]: "Killed",
+    LINUX["SEGV"]: "Segmentation fault",
+    LINUX["TERM"]: "Terminated",
+}
 MAX_VALUE = 4 * 1024 * 1024
 MAX_DEPTH = 100
 
@@ -348,11 +356,23 @@ class Shell:
         if argv[0] in self.functions:
             await self._function(argv, values)
         elif argv[0] in builtins.BUILTINS:
-            for name, value in values:
-                self.assign(name, value)
-            self.status = await builtins.BUILTINS[argv[0]](self, argv)
+            await self._builtin(argv, values)
         else:
             await self._program(argv, self.environment() | dict(values), final)
+
+    async def _builtin(self, argv: list[str], values: list[tuple[str, str]]) -> None:
+        before = {name: self.variables.get(name) for name, _ in values}
+        for name, value in values:
+            self.assign(name, value)
+        self.status = await builtins.BUILTINS[argv[0]](self, argv)
+        if argv[0] not in builtins.SPECIAL:
+            self._restore(before)
+
+    def _restore(self, before: Mapping[str, str | None]) -> None:
+        for name, old in before.items():
+            self.variables.pop(name, None)
+            if old is not None:
+                self.variables[name] = old
 
     async def _function(self, argv: list[str], values: list[tuple[str, str]]) -> None:
         if len(self.locals) > MAX_DEPTH:
@@ -369,10 +389,7 @@ class Shell:
             self.status = jump.count
         finally:
             self.arguments = saved
-            for name, old in self.locals.pop().items():
-                self.variables.pop(name, None)
-                if old is not None:
-                    self.variables[name] = old
+            self._restore(self.locals.pop())
 
     async def _program(self, argv: list[str], environment: dict[str, str], final: bool) -> None:
         found = self.find(argv[0], environment)
@@ -385,6 +402,12 @@ class Shell:
         with _forking():
             child = self.process.spawn(found.program, argv, environment)
         self.status = await child.wait()
+        await self.report_death(child)
+
+    async def report_death(self, child: Process) -> None:
+        """Say which signal ended a child, as far as shells say it."""
+        if child.killed in DEATHS:
+            await self.process.write(DEATHS[child.killed] + "\n", 2)
 
     def _spawn(
         self,

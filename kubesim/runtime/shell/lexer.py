@@ -24,7 +24,7 @@ class ShellSyntaxError(Exception):
     """The text is not a shell program."""
 
 
-class Incomplete(ShellSyntaxError):
+class IncompleteError(ShellSyntaxError):
     """The text ends in the middle; an interactive shell asks for more."""
 
 
@@ -146,7 +146,7 @@ class Lexer:
     def _find(self, text: str, start: int, message: str) -> int:
         end = self.source.find(text, start)
         if end < 0:
-            raise Incomplete(message)
+            raise IncompleteError(message)
         return end
 
     def _double_quoted(self) -> list[Part]:
@@ -175,7 +175,7 @@ class Lexer:
                 text += char
                 self.position += 1
         if stop:
-            raise Incomplete("unterminated quoted string")
+            raise IncompleteError("unterminated quoted string")
         return [*parts, Literal(text, quoted=True)] if text else parts
 
     def _dollar(self, quoted: bool) -> Part:
@@ -184,24 +184,26 @@ class Lexer:
         self.position += 1
         rest = self.source[self.position : self.position + 2]
         if rest == "((":
-            end = self._closing(self.position + 2, "))")
-            expression = self.source[self.position + 2 : end]
-            self.position = end + 2
-            return Arithmetic(document_word(expression), quoted)
+            return Arithmetic(document_word(self._enclosed("((", "))")), quoted)
         if rest[:1] == "(":
-            end = self._closing(self.position + 1, ")")
-            source = self.source[self.position + 1 : end]
-            self.position = end + 1
-            return CommandSubstitution(source, quoted)
-        if rest[:1] == "{":
-            return self._braced(quoted)
+            return CommandSubstitution(self._enclosed("(", ")"), quoted)
+        return self._braced(quoted) if rest[:1] == "{" else self._named(quoted)
+
+    def _enclosed(self, opener: str, closer: str) -> str:
+        start = self.position + len(opener)
+        end = self._closing(start, closer)
+        self.position = end + len(closer)
+        return self.source[start:end]
+
+    def _named(self, quoted: bool) -> Part:
+        rest = self.source[self.position : self.position + 1]
         name = NAME.match(self.source, self.position)
         if name:
             self.position = name.end()
             return Parameter(name.group(), quoted=quoted)
-        if rest[:1] and rest[0] in SPECIAL:
+        if rest and rest in SPECIAL:
             self.position += 1
-            return Parameter(rest[0], quoted=quoted)
+            return Parameter(rest, quoted=quoted)
         return Literal("$", quoted)
 
     def _backquoted(self, quoted: bool) -> CommandSubstitution:
@@ -209,7 +211,7 @@ class Lexer:
         while end < len(self.source) and self.source[end] != "`":
             end += 2 if self.source[end] == "\\" else 1
         if end >= len(self.source):
-            raise Incomplete("EOF in backquote substitution")
+            raise IncompleteError("EOF in backquote substitution")
         source = re.sub(r"\\([$`\\])", r"\1", self.source[self.position + 1 : end])
         self.position = end + 1
         return CommandSubstitution(source, quoted)
@@ -230,7 +232,7 @@ class Lexer:
             elif char in "()":
                 depth += 1 if char == "(" else -1
             at += 1
-        raise Incomplete('unexpected end of file (expecting ")")')
+        raise IncompleteError('unexpected end of file (expecting ")")')
 
     def _end_of_double_quotes(self, start: int) -> int:
         inner = Lexer(self.source, start)
@@ -255,7 +257,7 @@ class Lexer:
                 operator = modifier
                 self.position += len(modifier)
                 break
-        word = self._until_brace(quoted)
+        word = self._until_brace(quoted and operator[:1] not in ("#", "%"))
         if word and not operator:
             raise ShellSyntaxError("bad substitution")
         return Parameter(name.group(), operator, word, quoted)
@@ -272,7 +274,7 @@ class Lexer:
             else:
                 parts.append(Literal(char, quoted))
                 self.position += 1
-        raise Incomplete('unexpected end of file (expecting "}")')
+        raise IncompleteError('unexpected end of file (expecting "}")')
 
 
 def document_word(text: str) -> Word:

@@ -2,7 +2,13 @@
 
 import re
 
-from kubesim.runtime.shell.lexer import REDIRECTIONS, Incomplete, Lexer, ShellSyntaxError, Token
+from kubesim.runtime.shell.lexer import (
+    REDIRECTIONS,
+    IncompleteError,
+    Lexer,
+    ShellSyntaxError,
+    Token,
+)
 from kubesim.runtime.shell.syntax import (
     AndOr,
     Case,
@@ -27,7 +33,10 @@ RESERVED = TERMINATORS | {"if", "while", "until", "for", "case", "{", "!", "("}
 
 
 def parse(source: str) -> Sequence:
-    """Return the program in `source`; ShellSyntaxError if it is none, Incomplete if it stops short."""
+    """Return the program in `source`; ShellSyntaxError if it is none.
+
+    That is IncompleteError if it only stops short.
+    """
     parser = Parser(Lexer(source))
     program = parser.sequence()
     if parser.token is not None:
@@ -46,7 +55,7 @@ class Parser:
         """Take the current token."""
         token = self.token
         if token is None:
-            raise Incomplete("unexpected end of file")
+            raise IncompleteError("unexpected end of file")
         self.token = self.lexer.next()
         return token
 
@@ -57,7 +66,7 @@ class Parser:
     def expect(self, text: str) -> None:
         """Take the token `text` or complain."""
         if self.token is None:
-            raise Incomplete(f'unexpected end of file (expecting "{text}")')
+            raise IncompleteError(f'unexpected end of file (expecting "{text}")')
         if not self.at(text):
             raise self.unexpected(text)
         self.advance()
@@ -65,7 +74,7 @@ class Parser:
     def unexpected(self, expected: str = "") -> ShellSyntaxError:
         """Return the complaint about the current token."""
         if self.token is None:
-            return Incomplete("unexpected end of file")
+            return IncompleteError("unexpected end of file")
         hint = f' (expecting "{expected}")' if expected else ""
         if self.token.word is not None and self.token.plain not in RESERVED:
             return ShellSyntaxError(f"unexpected word{hint}")
@@ -95,7 +104,7 @@ class Parser:
         """Read a sequence that must not be empty, up to one of `ends`."""
         sequence = self.sequence()
         if self.token is None:
-            raise Incomplete(f'unexpected end of file (expecting "{ends[0]}")')
+            raise IncompleteError(f'unexpected end of file (expecting "{ends[0]}")')
         if not sequence.items or not self.at(*ends):
             raise self.unexpected(ends[0] if sequence.items else "")
         return sequence
@@ -125,7 +134,7 @@ class Parser:
     def command(self) -> Command:
         """Read one simple or compound command with its redirections."""
         if self.token is None:
-            raise Incomplete("unexpected end of file")
+            raise IncompleteError("unexpected end of file")
         compound = {
             "if": self.if_command,
             "while": self.while_command,
