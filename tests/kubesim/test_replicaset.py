@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kubesim.controllers.pods import choose_for_deletion
+from kubesim.controllers.replicaset import ReplicaSetController
+from kubesim.informer import InformerFactory
 from kubesim.objects import condition, timestamp
 
 REPLICASETS = "replicasets.apps"
@@ -126,6 +128,49 @@ async def test_refused_pods_are_reported_and_tried_again(make_world):
         await world.advance(60)
         assert len(await world.items("pods")) == 10
         assert condition(await world.get(REPLICASETS, "web"), "ReplicaFailure") is None
+
+
+def blind_controller(world):
+    """A controller whose caches show what the test puts there, and no more."""
+    informers = InformerFactory(world.api, world.clock)
+    controller = ReplicaSetController(world.api, informers, world.clock)
+    return controller, informers.informer("pods").cache
+
+
+async def test_pods_that_were_asked_for_but_not_yet_seen_count(make_world):
+    async with make_world(scheduler=False) as world:
+        await world.settle()
+        await world.stop("controllers")
+        controller, _ = blind_controller(world)
+        controller.replica_sets.put(await world.create_replica_set(replicas=3))
+        for _ in range(3):
+            await controller.sync("default/web")
+        assert len(await world.items("pods")) == 3
+
+
+async def test_pods_that_never_show_up_are_waited_for_five_minutes(make_world):
+    async with make_world(scheduler=False) as world:
+        await world.settle()
+        await world.stop("controllers")
+        controller, _ = blind_controller(world)
+        controller.replica_sets.put(await world.create_replica_set(replicas=1))
+        await controller.sync("default/web")
+        await world.advance(301)
+        await controller.sync("default/web")
+        assert len(await world.items("pods")) == 2
+
+
+async def test_an_owner_that_is_gone_but_still_cached_adopts_nobody(make_world):
+    async with make_world(scheduler=False) as world:
+        await world.settle()
+        await world.stop("controllers")
+        controller, pods = blind_controller(world)
+        controller.replica_sets.put(await world.create_replica_set(replicas=1))
+        pods.put(await world.create_pod("loner", meta={"labels": {"app": "web"}}))
+        await world.api.delete(REPLICASETS, "web", "default")
+        await world.create_replica_set(replicas=1)
+        await controller.sync("default/web")
+        assert not (await world.pod("loner"))["metadata"].get("ownerReferences")
 
 
 def pod(name, *, node="n1", phase="Running", ready_for=60, cost=None, restarts=0, age=60):

@@ -52,6 +52,21 @@ async def test_a_taint_that_is_taken_off_in_time_does_nothing(make_world):
         assert await left(world) == set()
 
 
+async def test_a_namesake_that_comes_later_has_all_its_time(make_world):
+    async with make_world(nodes=1) as world:
+        how = {"tolerations": [toleration(tolerationSeconds=60)], "nodeName": "node-1"}
+        await world.create_pod("patient", **how)
+        await world.settle()
+        await taint(world, TAINT)
+        await world.advance(40)
+        await world.api.delete("pods", "patient", "default", grace_period=0)
+        await world.create_pod("patient", **how)
+        await world.advance(40)
+        assert await left(world) == {"patient"}
+        await world.advance(30)
+        assert await left(world) == set()
+
+
 async def test_a_no_schedule_taint_drives_nobody_away(make_world):
     async with make_world(nodes=1) as world:
         await world.create_pod("intolerant")
