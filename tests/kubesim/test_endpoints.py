@@ -76,6 +76,18 @@ async def test_a_pod_that_goes_or_changes_its_labels_leaves(make_world):
         assert [each["targetRef"]["name"] for each in subset["addresses"]] == ["stays"]
 
 
+async def test_a_terminating_pod_leaves_before_it_is_gone(make_world):
+    async with make_world(nodes=1) as world:
+        await world.api.create("services", service())
+        await world.create_pod("one", meta=LABELS)
+        await world.settle()
+        await world.stop("node-1")  # so that nobody ends the Pod
+        await world.api.delete("pods", "one", "default")
+        await world.settle()
+        assert await world.exists("pods", "one")
+        assert not (await world.get("endpoints", "web")).get("subsets")
+
+
 async def test_a_named_target_port_is_looked_up_in_each_pod(make_world):
     async with make_world(nodes=1) as world:
         await world.api.create("services", service(ports=[{"port": 80, "targetPort": "web"}]))

@@ -206,11 +206,16 @@ def pod(name, *, node="n1", phase="Running", ready_for=60, cost=None, restarts=0
         (pod("ready-later", ready_for=5), pod("ready-earlier", ready_for=500)),
         (pod("restarted", restarts=3), pod("steady")),
         (pod("young", age=5), pod("old", age=5000)),
-        (pod("a"), pod("b")),
     ],
     ids=lambda each: each["metadata"]["name"],
 )
 def test_which_of_two_pods_goes_first(first, second):
+    first["metadata"]["uid"], second["metadata"]["uid"] = "2", "1"
+    assert choose_for_deletion([second, first], [first, second], 1, NOW) == [first]
+
+
+def test_between_equals_the_uid_decides():
+    first, second = pod("1"), pod("2")
     assert choose_for_deletion([second, first], [first, second], 1, NOW) == [first]
 
 
