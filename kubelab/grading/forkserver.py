@@ -161,6 +161,8 @@ class _Server:
         if process == 0:
             self._become_child(connection, descriptors)
             return Job.loads(data.decode())
+        with contextlib.suppress(OSError):
+            os.setpgid(process, process)  # the child does so too: who comes first is not known
         for descriptor in descriptors:
             os.close(descriptor)
         with contextlib.suppress(OSError):
@@ -172,7 +174,7 @@ class _Server:
     def _become_child(self, connection: socket.socket, descriptors: list[int]) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setsid()
+        os.setpgid(0, 0)
         self._selector.close()
         for end in (self._listener, self._wakeup, self._wakeup_end, connection):
             end.close()

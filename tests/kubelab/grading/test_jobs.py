@@ -61,6 +61,13 @@ def test_waiting_ends_at_the_deadline_and_stopping_ends_the_job(launch):
     assert running.wait(0) == -signal.SIGKILL
 
 
+def test_a_job_can_be_stopped_as_soon_as_it_is_launched(launch):
+    for _ in range(10):
+        running = launch("import time; time.sleep(600)")
+        running.stop()
+        assert running.wait(0) == -signal.SIGKILL
+
+
 def test_a_stopped_job_takes_along_what_it_started(launch, tmp_path):
     program = (
         "import subprocess\n"
