@@ -14,13 +14,17 @@ REFUSED = (
 BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 NANO = Decimal("1e-9")
+LARGEST = Decimal(2**63 - 1)  # greater amounts are cut, smaller ones rounded up to a nano
 
 
 @lru_cache(maxsize=4096)
 def canonical(given: str | int | float) -> str:
     """Return the canonical spelling. Raises ValueError for what is no quantity."""
     text = str(given).strip()
-    value = parse(text).quantize(NANO, ROUND_CEILING)
+    try:
+        value = min(max(parse(text), -LARGEST), LARGEST).quantize(NANO, ROUND_CEILING)
+    except ArithmeticError:
+        raise ValueError(f"{text!r} is not a quantity: its exponent is out of bounds") from None
     if text.endswith("i") and abs(value) >= 1024:
         return _binary(int(value.to_integral_value(ROUND_CEILING)))
     return _decimal(value, exponent="e" in text.lower() and not text.endswith("E"))
