@@ -77,6 +77,7 @@ class ContainerRunner:
         self._pull_backoff = Backoff(self._clock)
         self._last_state: Object = {}
         self._image_status = (spec["image"], "")
+        self._final: Object | None = None
         self._changed = False
         self._changing: asyncio.Task[None] | None = None
         if old:
@@ -87,12 +88,25 @@ class ContainerRunner:
         state = old.get("state") or {}
         self._last_state = old.get("lastState") or {}
         self.restart_count = old.get("restartCount", 0)
+        ended = state.get("terminated")
         if "running" in state:
-            self._last_state = {"terminated": self._lost(old, state["running"])}
-        elif "terminated" in state:
-            self._last_state = state
+            ended = self._lost(old, state["running"])
+        if ended and not self._runs_again(ended["exitCode"]):
+            self._final = ended
+            self.waiting = None
+            self.ready = self.role is Role.INIT and not ended["exitCode"]
+            return
+        if ended:
+            self._last_state = {"terminated": ended}
         if old.get("containerID"):
             self.restart_count += 1
+
+    def _runs_again(self, exit_code: int) -> bool:
+        """Tell whether a container is run again in the new sandbox that a restart makes."""
+        policy = self._worker.pod["spec"].get("restartPolicy", "Always")
+        if policy == "OnFailure" and self.role is Role.MAIN:
+            return exit_code != 0
+        return bool(policy != "Never")
 
     def _lost(self, old: Object, running: Object) -> Object:
         return {
@@ -143,6 +157,8 @@ class ContainerRunner:
         if self.waiting:
             message = {"message": self.waiting.message} if self.waiting.message else {}
             return {"waiting": {"reason": self.waiting.reason, **message}}
+        if self._final:
+            return {"terminated": self._final}
         assert self.current is not None
         if self.current.started_at and self.current.running:
             return {"running": {"startedAt": timestamp(self.current.started_at)}}
@@ -189,6 +205,13 @@ class ContainerRunner:
         return str(self.spec.get("terminationMessagePath") or "/dev/termination-log")
 
     @property
+    def exit_code(self) -> int | None:
+        """The exit code of the last run, if it has ended."""
+        if self._final:
+            return int(self._final["exitCode"])
+        return self.current.exit_code if self.current else None
+
+    @property
     def finished(self) -> bool:
         """Whether the container's last run has ended."""
         return self.current is not None and self.current.finished_at is not None
@@ -197,7 +220,7 @@ class ContainerRunner:
 
     async def run(self) -> None:
         """Run the container, again and again as its restart policy says."""
-        while True:
+        while not self._final:
             await self._start()
             self.launched.set()
             await self._watch_over()
@@ -206,6 +229,7 @@ class ContainerRunner:
                 return
             await self._back_off()
             self.restart_count += 1
+        self.launched.set()
 
     def restarts(self) -> bool:
         """Tell whether the container is to run again after its end."""

@@ -46,13 +46,14 @@ class Kubelet:
         """Register the node and run its Pods until stopped."""
         self.network.add_node(self.config.name, self.config.ip)
         self.running = True
-        self._powered = asyncio.ensure_future(self._work())
+        powered = self._powered = asyncio.ensure_future(self._work())
         try:
-            await asyncio.shield(asyncio.wait({self._powered}))
-            if not self._powered.cancelled():
-                self._powered.result()
+            await asyncio.wait({powered})
         finally:
-            await self.stop()
+            if self._powered is powered:
+                await self.stop()
+        if not powered.cancelled():
+            powered.result()
 
     async def stop(self) -> None:
         """Let the node go dark at once: its containers die, nobody hears from it."""
@@ -63,6 +64,7 @@ class Kubelet:
         tasks = list(self._tasks.values())
         if self._powered:
             tasks.append(self._powered)
+            self._powered = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

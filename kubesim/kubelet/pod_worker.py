@@ -143,12 +143,25 @@ class PodWorker:
     async def run(self) -> None:
         """Run the Pod until it is deleted; cancelled, its containers die with the node."""
         try:
-            if not pod_is_finished(self.pod) or is_being_deleted(self.pod):
+            if self._lost_its_node():
+                await self._give_up()
+            elif not pod_is_finished(self.pod):
                 await self._until_deleted()
             await self._deleting.wait()
             await self._delete()
         finally:
             self._release()
+
+    def _lost_its_node(self) -> bool:
+        """Tell whether the Pod has run here before and must not be run again."""
+        never = self.pod["spec"].get("restartPolicy") == "Never"
+        ran = any(each.exit_code is not None for each in [*self.init, *self.main])
+        return never and ran and not pod_is_finished(self.pod)
+
+    async def _give_up(self) -> None:
+        codes = [each.exit_code for each in [*self.init, *self.main]]
+        self._verdict = {"phase": "Failed" if any(codes) else "Succeeded"}
+        await self.publish()
 
     async def _until_deleted(self) -> None:
         living = asyncio.ensure_future(self._live())
@@ -192,7 +205,8 @@ class PodWorker:
         """Mount volumes and make the sandbox."""
         initializing = Waiting("PodInitializing")
         for runner in [*self.init, *self.main]:
-            runner.waiting = initializing if self.init else Waiting("ContainerCreating")
+            if runner.exit_code is None:
+                runner.waiting = initializing if self.init else Waiting("ContainerCreating")
         await self.publish()
         await self._mount()
         spec = self.pod["spec"]
@@ -254,7 +268,7 @@ class PodWorker:
                 await runner.started.wait()
                 continue
             await runner.run()
-            if runner.current is None or runner.current.exit_code:
+            if runner.exit_code:
                 return False
         return True
 

@@ -72,10 +72,12 @@ class ContainerLog:
         position = self._dropped + skipped
         while True:
             position = max(position, self._dropped)
-            for entry in list(self._entries)[position - self._dropped :]:
+            fresh = list(self._entries)[position - self._dropped :]
+            for entry in fresh:
                 position += 1
                 yield entry
-            if self.closed and position >= self._dropped + len(self._entries):
+            if not fresh and self.closed:
                 return
-            self._changed.clear()
-            await self._changed.wait()
+            if not fresh:
+                self._changed.clear()
+                await self._changed.wait()

@@ -220,11 +220,11 @@ async def trap(shell: "Shell", argv: list[str]) -> int:
         return 0
     action, *names = argv[1:] if len(argv) > 2 else ["-", *argv[1:]]
     for name in names:
-        number = signal_number(name)
-        if number is None:
+        found = signal_number(name)
+        if found is None:
             await shell.complain(f"trap: line 0: {name}: invalid signal specification")
             return 1
-        _set_trap(shell, number, action)
+        _set_trap(shell, found, action)
     return 0
 
 

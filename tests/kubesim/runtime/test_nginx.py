@@ -74,7 +74,7 @@ async def test_serves_what_is_written_to_its_document_root(make_machine):
     site = Site(make_machine())
     script = "mkdir /usr/share/nginx/html/a; echo hello > /usr/share/nginx/html/a/index.html"
     await site.server.execute(["sh", "-c", script]).wait()
-    out, errors, _ = await site.ask("wget -O- SITE/a")
+    out, _, _ = await site.ask("wget -O- SITE/a")
     assert out == "hello\n"
     site.server.kill()
 

@@ -1,0 +1,85 @@
+"""Services from the inside of Pods: addresses, names, endpoints."""
+
+SERVE = "mkdir /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www"
+
+
+def service(app, **spec):
+    ports = [{"port": 80, "targetPort": 8080}]
+    return {"spec": {"selector": {"app": app}, "ports": ports, **spec}}
+
+
+async def serve(lab, *names, app="web", **spec):
+    for name in names:
+        command = ["sh", "-c", SERVE]
+        await lab.run(name, command=command, labels={"app": app}, **spec)
+
+
+async def test_a_service_is_reached_by_its_name(make_lab):
+    async with make_lab() as lab:
+        await lab.create("services", "web", **service("web"))
+        await serve(lab, "a", "b")
+        await lab.run("client", command=["sleep", "1000"])
+        ask = "for n in web web.default web.default.svc.cluster.local; do wget -qO- $n; done"
+        found, code = await lab.exec("sh", "-c", ask, name="client")
+        assert code == 0
+        assert set(found.split()) <= {"a", "b"}
+        ask = "for i in $(seq 20); do wget -qO- web; done | sort -u"
+        assert (await lab.exec("sh", "-c", ask, name="client"))[0] == "a\nb\n"
+
+
+async def test_a_pod_that_is_not_ready_gets_nothing(make_lab):
+    async with make_lab() as lab:
+        await lab.create("services", "web", **service("web"))
+        await serve(lab, "good")
+        probe = {"exec": {"command": ["false"]}}
+        await serve(lab, "bad", readinessProbe=probe)
+        ask = "for i in $(seq 20); do wget -qO- web; done | sort -u"
+        assert await lab.sh(ask) == "good\n"
+
+
+async def test_a_service_without_pods_refuses(make_lab):
+    async with make_lab() as lab:
+        await lab.create("services", "web", **service("web"))
+        log = await lab.sh("wget -qO- web")
+        assert "Connection refused" in log
+
+
+async def test_a_headless_service_names_its_pods(make_lab):
+    async with make_lab() as lab:
+        await lab.create("services", "web", **service("web", clusterIP="None"))
+        await serve(lab, "a", hostname="one", subdomain="web")
+        await serve(lab, "b", hostname="two", subdomain="web")
+        ips = {(await lab.pod(name))["status"]["podIP"] for name in "ab"}
+        log = await lab.sh("nslookup web.default.svc.cluster.local; wget -qO- two.web:8080")
+        assert {line.split()[1] for line in log.splitlines()[2:] if "Address" in line} == ips
+        assert log.endswith("two\n")
+
+
+async def test_nslookup_of_what_exists_and_what_does_not(make_lab):
+    async with make_lab() as lab:
+        name = "kubernetes.default.svc.cluster.local"
+        assert await lab.sh(f"nslookup {name}; echo $?") == (
+            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n"
+            f"Name:\t{name}\nAddress: 10.96.0.1\n\n\n0\n"
+        )
+        log = await lab.sh("nslookup nope; echo $?; wget nope", "other")
+        assert "** server can't find nope.default.svc.cluster.local: NXDOMAIN\n" in log
+        assert log.endswith("1\nwget: bad address 'nope'\n")
+
+
+async def test_a_node_port_is_open_on_every_node(make_lab):
+    async with make_lab() as lab:
+        made = await lab.create("services", "web", **service("web", type="NodePort"))
+        port = made["spec"]["ports"][0]["nodePort"]
+        await serve(lab, "a")
+        ask = f"for i in 2 3 4; do wget -qO- 172.18.0.$i:{port}; done"
+        assert await lab.sh(ask) == "a\na\na\n"
+
+
+async def test_a_deleted_service_is_gone(make_lab):
+    async with make_lab() as lab:
+        await lab.create("services", "web", **service("web"))
+        await serve(lab, "a")
+        await lab.api.delete("services", "web", "default")
+        await lab.settle()
+        assert await lab.sh("wget -qO- web") == "wget: bad address 'web'\n"
