@@ -3,7 +3,7 @@
 The rules are those of k8s.io/apimachinery/pkg/api/resource/quantity.go (CanonicalizeBytes).
 """
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from functools import lru_cache
 
 from kubesim.quantity import parse
@@ -14,7 +14,7 @@ REFUSED = (
 BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 NANO = Decimal("1e-9")
-LARGEST = Decimal(2**63 - 1)  # greater amounts are cut, smaller ones rounded up to a nano
+PRECISE = Context(prec=60)
 
 
 @lru_cache(maxsize=4096)
@@ -22,7 +22,7 @@ def canonical(given: str | int | float) -> str:
     """Return the canonical spelling. Raises ValueError for what is no quantity."""
     text = str(given).strip()
     try:
-        value = min(max(parse(text), -LARGEST), LARGEST).quantize(NANO, ROUND_CEILING)
+        value = parse(text).quantize(NANO, ROUND_CEILING, PRECISE)
     except ArithmeticError:
         raise ValueError(f"{text!r} is not a quantity: its exponent is out of bounds") from None
     if text.endswith("i") and abs(value) >= 1024:
@@ -42,7 +42,7 @@ def _decimal(value: Decimal, *, exponent: bool) -> str:
     if not value:
         return "0"
     scale = -9
-    number = int(value.scaleb(9))
+    number = int(value.scaleb(9, PRECISE))
     while number % 1000 == 0 and scale < max(DECIMAL):
         number //= 1000
         scale += 3
