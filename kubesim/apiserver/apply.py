@@ -38,11 +38,12 @@ def apply(live: Object, declaration: Declaration) -> Object:
     of, manager, reset = declaration.of, declaration.manager, declaration.reset
     declared = declaration.declared
     entries = read(live)
-    fields = tracked(fieldsets.given(declared, of), reset)
+    named = fieldsets.given(declared, of)
+    fields = tracked(named, reset)
     before = next((e for m, e in entries.items() if _same_applier(m, manager)), Entry({}, ""))
     entries = {m: entry for m, entry in entries.items() if not _same_applier(m, manager)}
     merged = merge(live, declared, of)
-    owned = fields
+    owned = named
     for entry in entries.values():
         owned = fieldsets.union(owned, entry.fields)
     result: Object = fieldsets.remove(merged, fieldsets.difference(before.fields, owned), of, owned)

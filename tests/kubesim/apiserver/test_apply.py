@@ -143,6 +143,16 @@ async def test_a_struct_goes_with_its_defaults_when_it_is_no_longer_declared(api
     assert "livenessProbe" not in answer["spec"]["template"]["spec"]["containers"][0]
 
 
+async def test_declaring_less_metadata_leaves_the_name(api):
+    body = config(a="1")
+    body["metadata"]["labels"] = {"x": "1"}
+    await apply(api, body)
+    status, answer = await apply(api, config())
+    assert (status, answer["metadata"]["name"]) == (200, "c")
+    assert "labels" not in answer["metadata"]
+    assert "data" not in answer
+
+
 async def test_giving_up_a_field_that_nobody_else_owns_restores_its_default(api, make_deployment):
     await apply(api, make_deployment(replicas=3))
     _status, answer = await apply(api, make_deployment())
