@@ -30,7 +30,7 @@ from kubesim.etcd import Etcd, SqliteBackend
 from kubesim.http import HOST, HTTPServer, PortTakenError, server_tls
 
 FORMAT = 1
-OWN_FILES = ("etcd.db", "pki", "kubeconfig", "audit.log")
+FIRST_FILES = ("lock", "cluster.json.new")  # what a start that was cut short can leave behind
 DEFAULT_NAME = "kubesim"
 
 
@@ -96,7 +96,7 @@ def settings_of(
     """
     path = directory / "cluster.json"
     if not path.exists():
-        strangers = [entry for entry in OWN_FILES if (directory / entry).exists()]
+        strangers = sorted(e.name for e in directory.iterdir() if e.name not in FIRST_FILES)
         if strangers:
             raise DataError(
                 f"{directory} is not a data directory of kubesim: it holds {strangers[0]} but no "
@@ -122,6 +122,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
     port: 0 for the last one, or any if that is taken. Raises DataError and PortTakenError.
     """
     stopped = _stop_signal()
+    settings.save(directory / "cluster.json")
     keys = _keys(directory)
     clock = Clock(speed)
     store = _store(directory / "etcd.db", clock)
