@@ -198,10 +198,17 @@ def test_a_cluster_is_continued_as_it_is(tmp_path):
 
 
 def test_somebody_elses_directory_is_left_alone(tmp_path):
-    (tmp_path / "kubeconfig").write_text("mine")
-    with pytest.raises(DataError, match="not a data directory of kubesim: it holds kubeconfig"):
-        settings_of(tmp_path)
-    assert (tmp_path / "kubeconfig").read_text() == "mine"
+    (tmp_path / "thesis.tex").write_text("mine")
+    code, error = run(tmp_path)
+    assert code == 1
+    assert "not a data directory of kubesim: it holds thesis.tex" in error
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "thesis.tex"}
+
+
+def test_a_first_start_that_was_cut_short_can_be_repeated(tmp_path):
+    (tmp_path / "lock").touch()
+    (tmp_path / "cluster.json.new").touch()
+    assert settings_of(tmp_path, "one").name == "one"
 
 
 @pytest.mark.parametrize(
