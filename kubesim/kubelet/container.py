@@ -2,26 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from kubesim.kubelet import probes
 from kubesim.kubelet.backoff import Backoff
 from kubesim.kubelet.environment import environment, expand
+from kubesim.kubelet.images import RETRY, ImagePuller, NotStartedError, Waiting
+from kubesim.kubelet.prober import Action, Prober
 from kubesim.kubelet.sources import MissingSourceError
 from kubesim.objects import Object, timestamp
 from kubesim.runtime.container import Container, ContainerConfig, StartError
 from kubesim.runtime.filesystem import File
-from kubesim.runtime.images import Image, ImageNotFound, InvalidImageName
+from kubesim.runtime.images import Image
 from kubesim.runtime.signals import LINUX
 
 if TYPE_CHECKING:
     from kubesim.kubelet.pod_worker import PodWorker
 
-RETRY = 10.0  # seconds after which a container that can't be configured is tried again
-NEXT_LOOK = 1.0  # seconds until the kubelet looks at a Pod again that it has just changed
 MIN_GRACE = 2  # seconds for a container to end even if its preStop hook took all the time
 START_FAILED = 128
 MAX_MESSAGE = 4096
@@ -38,23 +36,6 @@ class Role(Enum):
     INIT = "init"
     SIDECAR = "sidecar"
     MAIN = "main"
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Why a container does not run."""
-
-    reason: str
-    message: str = ""
-
-
-class NotStartedError(Exception):
-    """The container could not be started this time; it waits for `waiting`."""
-
-    def __init__(self, waiting: Waiting, delay: float) -> None:
-        super().__init__(waiting.reason)
-        self.waiting = waiting
-        self.delay = delay
 
 
 class ContainerRunner:
@@ -74,7 +55,7 @@ class ContainerRunner:
         self._worker = worker
         self._clock = worker.node.clock
         self._backoff = Backoff(self._clock)
-        self._pull_backoff = Backoff(self._clock)
+        self._puller = ImagePuller(worker.node.images, self._clock, self._event, self._wait_for)
         self._last_state: Object = {}
         self._image_status = (spec["image"], "")
         self._final: Object | None = None
@@ -266,12 +247,10 @@ class ContainerRunner:
         """Start the container, waiting for what it needs."""
         while True:
             try:
-                config = await self._configure(await self._image())
+                config = await self._configure(await self._puller.pull(self.spec))
                 break
             except NotStartedError as error:
-                self.waiting = error.waiting
-                self.launched.set()
-                await self._worker.publish()
+                await self._wait_for(error.waiting)
                 await self._clock.sleep(error.delay)
         self._keep(Container(self._worker.sandbox, config, self._identity()))
         assert self.current is not None
@@ -284,6 +263,11 @@ class ContainerRunner:
             return
         self._event("Normal", "Started", "Container started")
         await self._post_start(self.current)
+
+    async def _wait_for(self, waiting: Waiting) -> None:
+        self.waiting = waiting
+        self.launched.set()
+        await self._worker.publish()
 
     def _keep(self, container: Container) -> None:
         if self.current:
@@ -300,57 +284,8 @@ class ContainerRunner:
         self.waiting = Waiting("RunContainerError", self.current.failure)
         self._event("Warning", "Failed", f"Error: {self.current.failure}")
 
-    async def _image(self) -> Image:
-        reference = self.spec["image"]
-        policy = self.spec.get("imagePullPolicy", "IfNotPresent")
-        try:
-            image = self._worker.node.images.find(reference)
-        except InvalidImageName as error:
-            self._event("Warning", "InspectFailed", str(error))
-            self._event("Warning", "Failed", "Error: InvalidImageName")
-            raise NotStartedError(Waiting("InvalidImageName", str(error)), RETRY) from None
-        except ImageNotFound as error:
-            if policy == "Never":
-                raise self._never_pulled(reference) from None
-            await self._pull_failed(reference, str(error))
-            raise AssertionError from None
-        if policy == "Always":
-            self._event("Normal", "Pulling", f'Pulling image "{reference}"')
-            self._event(
-                "Normal",
-                "Pulled",
-                f'Successfully pulled image "{reference}" in 0s (0s including waiting). '
-                f"Image size: {image.size} bytes.",
-            )
-        else:
-            message = f'Container image "{reference}" already present on machine'
-            self._event("Normal", "Pulled", f"{message} and can be accessed by the pod")
-        self._image_status = (image.reference, image.id)
-        return image
-
-    def _never_pulled(self, reference: str) -> NotStartedError:
-        message = f'Container image "{reference}" is not present with pull policy of Never'
-        self._event("Warning", "ErrImageNeverPull", message)
-        self._event("Warning", "Failed", "Error: ErrImageNeverPull")
-        return NotStartedError(Waiting("ErrImageNeverPull", message), RETRY)
-
-    async def _pull_failed(self, reference: str, message: str) -> None:
-        """Report that an image can't be pulled, and raise when to try again."""
-        error = f"rpc error: code = NotFound desc = {message}"
-        self._event("Normal", "Pulling", f'Pulling image "{reference}"')
-        self._event("Warning", "Failed", f'Failed to pull image "{reference}": {error}')
-        self._event("Warning", "Failed", "Error: ErrImagePull")
-        self.waiting = Waiting("ErrImagePull", error)
-        await self._worker.publish()
-        self._pull_backoff.next()
-        await self._clock.sleep(NEXT_LOOK)
-        back_off = f'Back-off pulling image "{reference}"'
-        self._event("Normal", "BackOff", back_off)
-        self._event("Warning", "Failed", "Error: ImagePullBackOff")
-        waiting = Waiting("ImagePullBackOff", f"{back_off}: ErrImagePull: {error}")
-        raise NotStartedError(waiting, self._pull_backoff.delay())
-
     async def _configure(self, image: Image) -> ContainerConfig:
+        self._image_status = (image.reference, image.id)
         worker = self._worker
         try:
             variables = await environment(
@@ -407,9 +342,10 @@ class ContainerRunner:
         self.ready = self.role is Role.INIT and self.current.exit_code == 0
 
     async def _probe_all(self) -> None:
+        prober = Prober(self._target, self._clock, self._event)
         startup = self.spec.get("startupProbe")
         if startup:
-            await self._probe(startup, "Startup", self._mark_started, self._kill_for("startup"))
+            await prober.run(startup, "startup", self._mark_started, self._kill_for("startup"))
         async with asyncio.TaskGroup() as tasks:
             for kind, good, bad in (
                 ("readiness", self._mark_ready, self._mark_unready),
@@ -417,25 +353,7 @@ class ContainerRunner:
             ):
                 spec = self.spec.get(f"{kind}Probe")
                 if spec:
-                    tasks.create_task(self._probe(spec, kind.capitalize(), good, bad))
-
-    async def _probe(self, spec: Object, kind: str, good: "Action", bad: "Action") -> None:
-        """Probe periodically and act when a threshold is reached; a startup probe ends then."""
-        await self._clock.sleep(spec.get("initialDelaySeconds") or 0)
-        limits = {True: spec.get("successThreshold") or 1, False: spec.get("failureThreshold") or 3}
-        last, count = None, 0
-        while True:
-            result = await probes.probe(self._target(), spec)
-            count = count + 1 if result.success == last else 1
-            last = result.success
-            if not result.success:
-                self._event("Warning", "Unhealthy", f"{kind} probe failed: {result.output}")
-            if count >= limits[result.success]:
-                await (good if result.success else bad)()
-                if kind == "Startup" and result.success:
-                    return
-                count = 0 if not result.success else count
-            await self._clock.sleep(spec.get("periodSeconds") or 10)
+                    tasks.create_task(prober.run(spec, kind, good, bad))
 
     async def _mark_started(self) -> None:
         self._count_as_started()
@@ -455,7 +373,7 @@ class ContainerRunner:
             self.ready = False
             await self._worker.publish()
 
-    def _kill_for(self, kind: str) -> "Action":
+    def _kill_for(self, kind: str) -> Action:
         async def kill() -> None:
             message = f"Container {self.name} failed {kind} probe, will be restarted"
             spec = self.spec[f"{kind}Probe"]
@@ -501,9 +419,6 @@ class ContainerRunner:
 
     def _event(self, kind: str, reason: str, message: str) -> None:
         self._worker.event(kind, reason, message, self)
-
-
-Action = Callable[[], Awaitable[None]]
 
 
 async def _nothing() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from kubesim.apiserver.errors import StatusError
 from kubesim.kubelet import mounts, status
-from kubesim.kubelet.container import ContainerRunner, Role, Waiting
+from kubesim.kubelet.container import ContainerRunner, Role
 from kubesim.kubelet.context import NodeContext
+from kubesim.kubelet.images import Waiting
 from kubesim.kubelet.sources import MissingSourceError, Sources
 from kubesim.kubelet.volumes import REFRESH, Volume, VolumeRefusedError
 from kubesim.objects import Object, is_being_deleted, object_reference, pod_is_finished, timestamp
@@ -342,7 +343,7 @@ class PodWorker:
 
     def _status(self, pod: Object) -> Object:
         init = [each.status() for each in self.init]
-        main = [each.status() for each in self.main]
+        main = sorted((each.status() for each in self.main), key=lambda each: str(each["name"]))
         phase = self._verdict.get("phase") or self._phase(pod, init, main)
         config = self.node.config
         result: Object = {

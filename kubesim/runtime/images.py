@@ -207,7 +207,7 @@ def _base_tree(now: Callable[[], datetime]) -> Tree:
     for path in ("bin", "dev/pts", "dev/shm", "etc", "proc", "root", "sys", "usr/bin", "var"):
         tree.directory(path)
     tree.directory("tmp", 0o1777)
-    for kind in ("null", "zero", "random", "urandom", "full", "tty", "stdin", "stdout", "stderr"):
+    for kind in ("null", "zero", "random", "urandom", "tty", "stdin", "stdout", "stderr"):
         tree.add(f"dev/{kind}", Device(0o666, now(), kind))
     tree.write(
         "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody::/bin/false\n"

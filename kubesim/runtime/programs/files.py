@@ -202,7 +202,7 @@ async def cp(process: Process, options: Options, names: list[str]) -> int:
             failed = 1
             continue
         try:
-            _copy(process, node, destination)
+            await _copy(process, node, destination)
         except OSError as error:
             await process.complain(f"can't create '{destination}': {reason(error)}")
             failed = 1
@@ -216,18 +216,19 @@ def _destination(process: Process, source: str, target: str) -> str:
     return path
 
 
-def _copy(process: Process, node: Node, destination: str) -> None:
+async def _copy(process: Process, node: Node, destination: str) -> None:
     files = process.files
     if isinstance(node, Directory):
         files.make_directories(destination)
         for name, child in list(node.entries.items()):
-            _copy(process, child, posixpath.join(destination, name))
+            await _copy(process, child, posixpath.join(destination, name))
     elif isinstance(node, Link):
         files.make_link(node.target, destination)
     elif isinstance(node, File):
-        target = files.create(destination)
-        target.data[:] = node.data
-        target.mode, target.modified = node.mode, process.clock.now()
+        await process.open(destination, "w").write(bytes(node.data))
+        target = files.lookup(destination)
+        if isinstance(target, File):
+            target.mode = node.mode
 
 
 @applet("mv", "fin", "[-fin] SOURCE... DEST", at_least=2)

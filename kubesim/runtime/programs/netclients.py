@@ -122,7 +122,7 @@ async def _save(
         await process.write(body)
         doing, done = "writing to stdout", "written to stdout"
     else:
-        process.files.write(process.path(name), body)
+        await process.open(name, "w").write(body)
         doing, done = f"saving to '{name}'", f"'{name}' saved"
     if "q" not in options and "quiet" not in options:
         bar = f"{name[:20]:<20} 100% |{'*' * 32}| {len(body):5}  0:00:00 ETA"

@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-import errno
 import fnmatch
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 
 from kubesim.runtime.commands import Found, find_program
-from kubesim.runtime.filesystem import File, failure
 from kubesim.runtime.process import Exited, Process, reason
 from kubesim.runtime.shell import builtins, expansion
 from kubesim.runtime.shell.lexer import ShellSyntaxError
 from kubesim.runtime.shell.parser import parse
+from kubesim.runtime.shell.redirection import cannot_open, open_target
 from kubesim.runtime.shell.syntax import (
     AndOr,
     Case,
@@ -28,7 +27,7 @@ from kubesim.runtime.shell.syntax import (
     While,
 )
 from kubesim.runtime.signals import LINUX
-from kubesim.runtime.streams import Null, OpenFile, Pipe, Regular
+from kubesim.runtime.streams import Null, OpenFile, Pipe
 
 DEATHS = {
     LINUX["HUP"]: "Hangup",
@@ -466,25 +465,12 @@ class Shell:
             else:
                 target = " ".join(await expansion.fields(self, redirection.target))
             try:
-                file = self._open(redirection.operator, target)
+                file = open_target(self.process, redirection.operator, target)
             except OSError as error:
-                await self.complain(_cannot_open(redirection.operator, target, error))
+                await self.complain(cannot_open(redirection.operator, target, error))
                 return False
             self.process.replace_descriptor(redirection.descriptor, file)
         return True
-
-    def _open(self, operator: str, target: str) -> OpenFile | None:
-        if operator in (">&", "<&"):
-            if target == "-":
-                return None
-            number = int(target) if target.isdigit() else -1
-            if number not in self.process.descriptors:
-                raise failure(errno.EBADF, target)
-            return self.process.descriptors[number]
-        if operator.startswith("<<"):
-            return _document(self.process, target)
-        mode = {"<": "r", ">": "w", ">|": "w", ">>": "a", "<>": "r+"}[operator]
-        return self.process.open(target, mode)
 
 
 def _run_command(command: Command) -> Callable[[Shell], Awaitable[int]]:
@@ -501,21 +487,6 @@ def _forking() -> Iterator[None]:
 
 async def _nothing() -> None:
     return
-
-
-def _document(process: Process, text: str) -> OpenFile:
-    content = bytearray(text.encode(errors="surrogateescape"))
-    return Regular(File(0o600, process.clock.now(), content), lambda _: None, writable=False)
-
-
-def _cannot_open(operator: str, target: str, error: OSError) -> str:
-    if operator in (">&", "<&"):
-        return f"{target}: {reason(error)}"
-    if operator == "<":
-        what = "no such file" if error.errno == errno.ENOENT else reason(error)
-        return f"can't open {target}: {what}"
-    what = "nonexistent directory" if error.errno == errno.ENOENT else reason(error)
-    return f"can't create {target}: {what}"
 
 
 async def run_script(process: Process, path: str, arguments: list[str]) -> int:
