@@ -53,7 +53,7 @@ class Request:
         return values[0] if values else default
 
     def flag(self, name: str) -> bool:
-        """Return a boolean query parameter; absent, empty-handed or malformed is as in Go."""
+        """Return a boolean query parameter: absent, empty, 0 and false are false, all else true."""
         value = self.parameter(name)
         return name in self.query and value.lower() not in ("0", "false", "f", "")
 
@@ -135,7 +135,7 @@ def parse(request: Request) -> RequestInfo:
     verb = VERBS[request.method]
     if not name:
         verb = _collection_verb(request, verb)
-    elif verb in ("get", "list") and request.flag("watch") and not subresource:
+    elif verb == "get" and request.flag("watch") and not subresource:
         verb = "watch"
     return RequestInfo(
         verb=verb,

@@ -4,6 +4,10 @@ import asyncio
 import json
 
 from kubesim.apiserver import errors
+from kubesim.apiserver.server import APIServer
+from kubesim.client import Client
+from kubesim.clock import Clock
+from kubesim.etcd import Etcd, SqliteBackend
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -339,3 +343,17 @@ async def test_an_object_from_elsewhere_is_created_without_its_version(api):
         500,
         "resourceVersion should not be set on objects to be created",
     )
+
+
+async def test_a_cluster_goes_on_where_it_was_when_its_file_is_opened_again(tmp_path):
+    clock = Clock(speed=0)
+    store = Etcd(SqliteBackend(tmp_path / "etcd.db"), clock)
+    client = Client(APIServer(store, clock), "tester")
+    made = await client.create("configmaps", {"metadata": {"name": "a"}}, "default")
+    store.close()
+    store = Etcd(SqliteBackend(tmp_path / "etcd.db"), clock)
+    client = Client(APIServer(store, clock), "tester")
+    assert await client.get("configmaps", "a", "default") == made
+    since = str(int(made["metadata"]["resourceVersion"]) - 1)
+    assert await anext(client.watch("configmaps", resource_version=since)) == ("ADDED", made)
+    store.close()
