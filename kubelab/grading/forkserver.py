@@ -77,8 +77,8 @@ class ForkServer:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(self.address)
         socket.send_fds(connection, [job.dumps().encode() + b"\n"], [stdout, stderr])
-        connection.recv(len(STARTED))  # the server may still be importing: no time runs before this
         running = _Connection(connection)
+        running.wait_for_start()
         self._jobs = [*(job for job in self._jobs if job.wait(0) is None), running]
         return running
 
@@ -101,6 +101,11 @@ class _Connection:
         self._connection = connection
         self._code: int | None = None
 
+    def wait_for_start(self) -> None:
+        """Wait for the server, which may still be importing; no deadline runs before this."""
+        with contextlib.suppress(ConnectionError):
+            self._connection.recv(len(STARTED))
+
     def wait(self, timeout: float | None = None) -> int | None:
         if self._code is None:
             self._connection.settimeout(timeout)
@@ -108,13 +113,16 @@ class _Connection:
                 answer = self._connection.recv(64)
             except (TimeoutError, BlockingIOError):
                 return None
+            except ConnectionError:
+                answer = b""  # the server died, and with it the hope of an exit code
             self._code = int(answer or -signal.SIGKILL)
             self._connection.close()
         return self._code
 
     def stop(self) -> None:
         if self._code is None:
-            self._connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
             self.wait()
 
 
@@ -125,10 +133,9 @@ class _Server:
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._jobs: dict[int, socket.socket] = {}  # process id -> connection
-        self._wakeup, wakeup_end = socket.socketpair()
-        for end in (self._wakeup, wakeup_end):
+        self._wakeup, self._wakeup_end = socket.socketpair()
+        for end in (self._wakeup, self._wakeup_end):
             end.setblocking(False)
-        self._wakeup_end = wakeup_end
 
     def serve(self) -> Job | None:
         """Serve until standard input is closed; return None then, and in a child its job."""
