@@ -61,24 +61,32 @@ def accepts_pods(node: Any) -> bool:
     return ready and not repels
 
 
-def passengers(bound: dict[str, str]) -> dict[str, str]:
-    return {name: node for name, node in bound.items() if name != "stranger"}
-
-
-def test_all_are_bound(check: Any, bound: dict[str, str]) -> None:
-    """Every Pod that waits for by-hand is bound"""
-    count = len(passengers(bound))
+@pytest.fixture(scope="module")
+def passengers(check: Any, bound: dict[str, str]) -> dict[str, str]:
+    """The nodes of those Pods that were the script's to place."""
+    placed = {name: node for name, node in bound.items() if name != "stranger"}
     check.that(
-        count == PASSENGERS,
-        observed=f"{count} of {PASSENGERS} Pods with schedulerName by-hand have a node",
+        placed,
+        observed="none of the Pods with schedulerName by-hand has a node",
+        expected="each of them bound to a node",
+        look="which Pods does your script find, and does it create a Binding for each of them?",
+    )
+    return placed
+
+
+def test_all_are_bound(check: Any, passengers: dict[str, str]) -> None:
+    """Every Pod that waits for by-hand is bound"""
+    check.that(
+        len(passengers) == PASSENGERS,
+        observed=f"{len(passengers)} of {PASSENGERS} Pods with schedulerName by-hand have a node",
         expected="all of them, and the same Pods as before",
         look="which Pods does your script find? print their names",
     )
 
 
-def test_nodes_are_fit(check: Any, bound: dict[str, str], workers: set[str]) -> None:
+def test_nodes_are_fit(check: Any, passengers: dict[str, str], workers: set[str]) -> None:
     """Only nodes that are Ready and have no taint against Pods are used"""
-    unfit = sorted(set(passengers(bound).values()) - workers)
+    unfit = sorted(set(passengers.values()) - workers)
     check.that(
         not unfit,
         observed=f"Pods are bound to {', '.join(unfit)}, which has a taint or is not Ready",
@@ -87,10 +95,10 @@ def test_nodes_are_fit(check: Any, bound: dict[str, str], workers: set[str]) -> 
     )
 
 
-def test_dealt_out_evenly(check: Any, bound: dict[str, str], workers: set[str]) -> None:
+def test_dealt_out_evenly(check: Any, passengers: dict[str, str], workers: set[str]) -> None:
     """The Pods are dealt out evenly"""
     counts = Counter(dict.fromkeys(workers, 0))
-    counts.update(passengers(bound).values())
+    counts.update(passengers.values())
     check.that(
         max(counts.values()) - min(counts[node] for node in workers) <= 1,
         observed=", ".join(f"{count} on {node}" for node, count in sorted(counts.items())),
@@ -110,13 +118,7 @@ def test_others_are_left_alone(check: Any, bound: dict[str, str]) -> None:
     )
 
 
-def test_kubelets_run_them(check: Any, bound: dict[str, str]) -> None:
+def test_kubelets_run_them(check: Any, passengers: dict[str, str]) -> None:
     """The kubelets run the Pods"""
-    check.that(
-        bound,
-        observed="no Pod has a node",
-        expected="Pods that run",
-        look="does the script create a Binding for each Pod?",
-    )
-    for name in passengers(bound):
+    for name in passengers:
         check.running(name)

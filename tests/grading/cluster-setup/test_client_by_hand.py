@@ -26,6 +26,7 @@ exercise = Exercise(
         "itself, not of its base64 text.",
     ],
 )
+NOWHERE = "https://127.0.0.1:9"  # the port "discard", on which nobody listens any more
 
 
 class Reporter:
@@ -113,55 +114,57 @@ def test_current_context(
     check: Any, reporter: Reporter, learner_kubeconfig: dict[str, Any]
 ) -> None:
     """Among several contexts it takes the current one"""
-    for position in (0, 1, 2):
-        crowded = crowd(learner_kubeconfig, position)
-        try:
-            report = reporter.run(crowded)
-        except AnswerError as error:
-            check.fail(
-                f"with {len(crowded['contexts'])} contexts, clusters and users: {error}",
-                "a connection by the cluster and the user that the current context names",
-                look="how do you find the entries? their order means nothing",
-            )
-        check.equal(
-            report,
-            parts(crowded),
-            what="the data of the ConfigMap connection",
-            look="are the context, its cluster and its user looked up by their names?",
+    crowded = crowd(learner_kubeconfig)
+    try:
+        report = reporter.run(crowded)
+    except AnswerError as error:
+        check.fail(
+            f"with {len(crowded['contexts'])} contexts, clusters and users: {error}",
+            "a connection by the cluster and the user that the current context names",
+            look="how do you find the entries? their order means nothing",
         )
+    check.equal(
+        report,
+        parts(crowded),
+        what="the data of the ConfigMap connection",
+        look="are the context, its cluster and its user looked up by their names?",
+    )
 
 
-def crowd(kubeconfig: dict[str, Any], position: int) -> dict[str, Any]:
-    """Return a kubeconfig with three contexts, the right one at a position, all under new names.
+def crowd(kubeconfig: dict[str, Any]) -> dict[str, Any]:
+    """Return a kubeconfig with four entries in each section, of which one leads to the cluster.
 
-    The other contexts lead to the same cluster under another name, with an unusable token.
+    It stands first or last in no section, and nowhere in the same place as in `contexts`.
     """
+    home, *others = (f"{word}-{secrets.token_hex(2)}" for word in ("home", "work", "lab", "old"))
+    work, lab, old = others
     cluster = kubeconfig["clusters"][0]["cluster"]
-    right, *wrong = (f"{word}-{secrets.token_hex(2)}" for word in ("home", "work", "lab"))
+    away = {**cluster, "server": NOWHERE}
+    user = kubeconfig["users"][0]["user"]
+    stranger = {"token": "expired"}
     namespace = kubeconfig["contexts"][0]["context"]["namespace"]
-    token = kubeconfig["users"][0]["user"]["token"]
-    names = [*wrong[:position], right, *wrong[position:]]
-    tokens = {name: token if name == right else "expired" for name in names}
     return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": f"cluster-{n}", "cluster": cluster} for n in reversed(names)],
-        "users": [{"name": f"user-{n}", "user": {"token": tokens[n]}} for n in sorted(names)],
-        "contexts": [
-            {
-                "name": name,
-                "context": {
-                    "cluster": f"cluster-{name}",
-                    "user": f"user-{name}",
-                    "namespace": namespace,
-                },
-            }
-            for name in names
+        **kubeconfig,
+        "clusters": [
+            {"name": f"cluster-{name}", "cluster": cluster if name == home else away}
+            for name in (lab, old, home, work)
         ],
-        "current-context": right,
+        "users": [
+            {"name": f"user-{name}", "user": user if name == home else stranger}
+            for name in (old, work, home, lab)
+        ],
+        "contexts": [context(name, namespace) for name in (work, home, lab, old)],
+        "current-context": home,
     }
 
 
+def context(name: str, namespace: str) -> dict[str, Any]:
+    """Return the entry of a context that pairs the cluster and the user called after it."""
+    pair = {"cluster": f"cluster-{name}", "user": f"user-{name}", "namespace": namespace}
+    return {"name": name, "context": pair}
+
+
+@pytest.mark.usefixtures("simple")
 def test_wrong_authority(
     check: Any, reporter: Reporter, learner_kubeconfig: dict[str, Any]
 ) -> None:

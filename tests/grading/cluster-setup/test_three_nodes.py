@@ -1,6 +1,5 @@
 """Grades cluster-setup/three-nodes: a cluster is made from the configuration and looked at."""
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,11 +16,11 @@ exercise = Exercise(
     hints=[
         "`nodes` is a list with one entry for each node; the first lab cell has one to start from.",
         "`labels` stands beside `role` in the entry of a node, and is a mapping.",
-        "The network has a section of its own beside `nodes`: `networking`, with `podSubnet`.",
+        "A node may have several labels: one line each, with the same indentation.",
     ],
 )
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
-SUBNET = ipaddress.ip_network("10.77.0.0/16")
+SELECTED = {"east": {"zone": "east", "disk": "fast"}, "west": {"zone": "west"}}
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +81,29 @@ def test_zone_of_control_plane(check: Any, nodes: list[Any]) -> None:
     )
 
 
+def test_disk(check: Any, nodes: list[Any]) -> None:
+    """Only the worker in the east has a fast disk"""
+    fast = [node for node in nodes if node.metadata.labels.get("disk") == "fast"]
+    check.equal(
+        zones(fast),
+        ["east"],
+        what="the label zone of the nodes with the label disk: fast",
+        look="`labels` of the worker in the east",
+    )
+
+
 @pytest.fixture(scope="module")
 def placed(made: Any) -> dict[str, Any]:
-    """A Pod for each zone, by zone: ready, or as it is after a while."""
+    """A Pod for each selection, by name: ready, or found unplaceable."""
     core = CoreV1Api(made.api_client())
-    for zone in ("east", "west"):
-        core.create_namespaced_pod("default", pod(zone))
-    return {zone: settled(core, zone) for zone in ("east", "west")}
+    for name, labels in SELECTED.items():
+        core.create_namespaced_pod("default", pod(name, labels))
+    return {name: settled(core, name) for name in SELECTED}
 
 
-def pod(zone: str) -> dict[str, Any]:
+def pod(name: str, labels: dict[str, str]) -> dict[str, Any]:
     container = {"name": "main", "image": "nginx:1.27"}
-    spec = {"nodeSelector": {"zone": zone}, "containers": [container]}
-    return {"metadata": {"name": zone}, "spec": spec}
+    return {"metadata": {"name": name}, "spec": {"nodeSelector": labels, "containers": [container]}}
 
 
 def settled(core: Any, name: str) -> Any:
@@ -109,24 +118,16 @@ def settled(core: Any, name: str) -> Any:
     return waiting.until(decided, what=f"Pod {name} to be ready")
 
 
-def test_zones_can_be_selected(check: Any, placed: dict[str, Any]) -> None:
-    """A Pod that selects a zone runs there"""
-    homeless = sorted(zone for zone, found in placed.items() if not found.spec.node_name)
+def test_labels_can_be_selected(check: Any, placed: dict[str, Any]) -> None:
+    """Pods that select these labels run"""
+    homeless = sorted(name for name, found in placed.items() if not found.spec.node_name)
     check.that(
         not homeless,
-        observed=f"a Pod with the nodeSelector zone: {', '.join(homeless)} finds no node",
-        expected="a worker for each of the two zones",
+        observed=f"no node for a Pod that selects {', '.join(map(told, homeless))}",
+        expected="a worker for each of the selections",
         look="the labels of the workers",
     )
 
 
-def test_pod_addresses(check: Any, placed: dict[str, Any]) -> None:
-    """Pods have addresses from 10.77.0.0/16"""
-    addresses = [found.status.pod_ip for found in placed.values() if found.status.pod_ip]
-    outside = [ip for ip in addresses if ipaddress.ip_address(ip) not in SUBNET]
-    check.that(
-        addresses and not outside,
-        observed=f"Pods have the addresses {', '.join(addresses) or '(none: no Pod runs)'}",
-        expected=f"addresses from {SUBNET}",
-        look="`networking.podSubnet`",
-    )
+def told(name: str) -> str:
+    return " and ".join(f"{key}: {value}" for key, value in SELECTED[name].items())

@@ -21,7 +21,6 @@ exercise = Exercise(
         "are taken, the new Pod cannot go anywhere. maxSurge and maxUnavailable change the order.",
     ],
 )
-pytestmark = pytest.mark.usefixtures("submission")
 WEB = "app=web"
 
 
@@ -39,7 +38,9 @@ def takes_pods(node: Any) -> bool:
 
 
 @pytest.fixture(scope="module")
-def crowd(check: Any, core: Any, apps: Any, namespace: str, workers: set[str]) -> list[Any]:
+def crowd(
+    submission: Any, check: Any, core: Any, apps: Any, namespace: str, workers: set[str]
+) -> list[Any]:
     """The Pods when there is one replica more than workers, each placed or found unplaceable."""
     check.exists("deployment", "web")
     wanted = len(workers) + 1
@@ -72,11 +73,18 @@ def nodes_of(pods: list[Any]) -> list[str]:
     return [pod.spec.node_name for pod in pods if pod.spec.node_name]
 
 
-@pytest.mark.usefixtures("workers")
-def test_two_replicas_run(check: Any) -> None:
-    """Two replicas run"""
+@pytest.fixture(scope="module")
+def pair(submission: Any, check: Any, workers: set[str]) -> list[Any]:
+    """The two Pods that the exercise asks for, once they are ready."""
     check.exists("deployment", "web")
-    check.pods(WEB, 2, look="`kubectl describe pod`: where does the anti-affinity leave room?")
+    look = "`kubectl describe pod`: where does the anti-affinity leave room?"
+    found: list[Any] = check.pods(WEB, 2, look=look)
+    return found
+
+
+@pytest.mark.usefixtures("pair")
+def test_two_replicas_run() -> None:
+    """Two replicas run"""
 
 
 def test_no_node_is_shared(check: Any, crowd: list[Any], workers: set[str]) -> None:
@@ -103,7 +111,7 @@ def test_control_plane_is_left_alone(check: Any, crowd: list[Any], workers: set[
     )
 
 
-@pytest.mark.usefixtures("crowd")
+@pytest.mark.usefixtures("pair", "crowd")
 def test_update_finishes(check: Any, core: Any, apps: Any, namespace: str) -> None:
     """An update comes to its end"""
     check.pods(WEB, 2)

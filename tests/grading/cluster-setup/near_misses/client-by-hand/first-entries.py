@@ -1,4 +1,4 @@
-# fails: are the context, its cluster and its user looked up by their names?
+# fails: their order means nothing
 import base64
 import os
 from pathlib import Path
