@@ -1,7 +1,8 @@
 """What is in a cluster before anybody creates anything.
 
 The API server itself makes the namespaces, the default roles and the `kubernetes` Service; kubeadm
-adds `cluster-info` and the DNS Service. Objects that are there already are left as they are.
+adds `cluster-info` and the DNS Service. Objects that are there already are left as they are, but
+for `cluster-info`.
 """
 
 from collections.abc import Iterator
@@ -25,15 +26,17 @@ async def bootstrap(client: Client, *, address: str, cluster_info: str) -> None:
     client: of a user who may do everything; address: IP of the control plane's node; cluster_info:
     a kubeconfig without credentials, as YAML.
     """
-    for resource, obj in _objects(address, cluster_info):
+    for resource, obj in _objects(address):
         try:
             await client.create(resource, obj)
         except StatusError as error:
             if error.reason != "AlreadyExists":
                 raise
+    info = _cluster_info(cluster_info)  # the server's port may be another one than last time
+    await client.patch("configmaps", "cluster-info", info, "kube-public", kind="apply")
 
 
-def _objects(address: str, cluster_info: str) -> Iterator[tuple[str, Object]]:
+def _objects(address: str) -> Iterator[tuple[str, Object]]:
     for name in NAMESPACES:
         yield "namespaces", _object("Namespace", name, "")
     for role in rbac_policy.cluster_roles():
@@ -43,7 +46,6 @@ def _objects(address: str, cluster_info: str) -> Iterator[tuple[str, Object]]:
     yield "services", _kubernetes_service()
     yield "endpoints", _kubernetes_endpoints(address)
     yield "services", _dns_service()
-    yield "configmaps", _cluster_info(cluster_info)
     yield "roles.rbac.authorization.k8s.io", _cluster_info_role()
     yield "rolebindings.rbac.authorization.k8s.io", _cluster_info_binding()
 

@@ -131,11 +131,12 @@ def _quantity(_: Decoder, value: Any, __: Type, path: str, struct: str) -> str:
 def _bytes(_: Decoder, value: Any, __: Type, path: str, struct: str) -> str:
     if type(value) is not str:
         raise _mismatch(value, path, struct, "[]uint8")
+    unwrapped = value.replace("\n", "").replace("\r", "")  # as Go's decoder: tools wrap base64
     try:
-        base64.b64decode(value, validate=True)
+        base64.b64decode(unwrapped, validate=True)
     except binascii.Error:
         raise DecodeError("illegal base64 data at input byte 0") from None
-    return value
+    return unwrapped
 
 
 def _time(_: Decoder, value: Any, __: Type, path: str, struct: str) -> str:

@@ -213,6 +213,11 @@ def test_a_secret_takes_text_and_keeps_bytes(core, namespace):
     assert made.string_data is None
 
 
+def test_base64_may_be_wrapped_into_lines(core, namespace):
+    body = {"metadata": {"name": "one"}, "data": {"text": "aGVsbG8g\nd29ybGQ=\n"}}
+    assert core.create_namespaced_secret(namespace, body).data == {"text": "aGVsbG8gd29ybGQ="}
+
+
 def test_a_service_gets_an_address_of_its_own(core, namespace):
     addresses = set()
     for name in ("a", "b"):
