@@ -72,14 +72,11 @@ class Workspace:
         return int(shown)
 
     def _entry(self, exercise: str) -> dict[str, Any]:
-        entry = self._read_progress().get(exercise, {})
+        entry = _read_json(self._progress).get(exercise, {})
         return entry if isinstance(entry, dict) else {}
 
-    def _read_progress(self) -> dict[str, Any]:
-        return _read_json(self._progress)
-
     def _write_entry(self, exercise: str, entry: Mapping[str, Any]) -> None:
-        entries = self._read_progress() | {exercise: entry}
+        entries = _read_json(self._progress) | {exercise: entry}
         write(self._progress, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
 
     def copy_labs(self, source: Course) -> list[str]:

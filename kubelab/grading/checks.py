@@ -68,12 +68,6 @@ class Check:
         """Wait until a Pod's phase is Running; return the V1Pod."""
         return self._pod(name, lambda pod: pod.status.phase == "Running", "running", within, look)
 
-    def completed(self, name: str, *, within: float = SECONDS, look: str = "") -> Any:
-        """Wait until all containers of a Pod have ended well; return the V1Pod."""
-        return self._pod(
-            name, lambda pod: pod.status.phase == "Succeeded", "completed", within, look
-        )
-
     def _pod(
         self, name: str, accept: Callable[[Any], bool], state: str, within: float, look: str
     ) -> Any:

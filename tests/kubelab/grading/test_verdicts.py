@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 from kubernetes import client
 
 from kubelab import waiting
+from kubelab.course import Course
 from kubelab.grading import identity, verdict
+from kubelab.grading.runner import Runner
 
 GREETING = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: greeting}\ndata: {word: hello}\n"
 
@@ -170,6 +173,40 @@ def test_what_an_answer_starts_ends_with_it(grade):
     )
     pid = int(str(result).partition("child ")[2].partition(".")[0])
     waiting.until(lambda: not psutil.pid_exists(pid), timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ("needs=(99, 0), ", "needs Kubernetes 99.0 or newer; this cluster is v1."),
+        ('capabilities=("load-image", "advance-time"), ', "needs a cluster that can "),
+    ],
+)
+def test_an_exercise_beyond_the_cluster_is_skipped(cluster, demo, tmp_path, facts, message):
+    if facts.startswith("cap") and cluster.can("load-image") and cluster.can("advance-time"):
+        pytest.skip("this cluster can do everything")
+    course = Course(shutil.copytree(demo.root, tmp_path / "course"))
+    grader = course.grader("demo/greeting")
+    grader.write_text(grader.read_text().replace("Exercise(", f"Exercise({facts}"))
+    with Runner(course) as runner:
+        result = runner.grade("demo/greeting", course.root / "solutions")
+    assert result.state == verdict.SKIPPED
+    assert message in str(result)
+
+
+def test_a_fault_of_the_grader_is_not_put_on_the_answer(cluster, demo, tmp_path):
+    course = Course(shutil.copytree(demo.root, tmp_path / "course"))
+    grader = course.grader("demo/greeting")
+    grader.write_text(grader.read_text().replace('.data["word"]', '.data["no such word"]'))
+    with Runner(course) as runner:
+        result = runner.grade("demo/greeting", course.root / "solutions")
+        assert result.state == verdict.BROKEN
+        assert "the grader is at fault, not your answer: KeyError" in str(result)
+        grader.write_text("this is not Python")
+        result = runner.grade("demo/greeting", course.root / "solutions")
+    assert result.state == verdict.BROKEN
+    assert "not your answer's fault" in str(result)
+    assert "test_greeting.py" in str(result)
 
 
 def test_the_namespace_is_deleted_with_the_identity(cluster, grade):
