@@ -112,7 +112,7 @@ def _answer(**fields: Any) -> Response:
 def _body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(request.body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.bad_request(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise errors.bad_request("the body must be a JSON object")

@@ -87,7 +87,7 @@ class Admission:
         if not account:
             raise errors.forbidden(
                 "pods",
-                metadata["name"],
+                metadata.get("name", ""),
                 f"error looking up service account {context.namespace}/{name}: "
                 f'serviceaccount "{name}" not found',
             )

@@ -220,7 +220,7 @@ def parse_body(body: bytes, content_type: str) -> Any:
 def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.bad_request(
             f"the object provided is unrecognized (must be of type JSON): {error}"
         ) from None

@@ -47,7 +47,7 @@ def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
         return _apply_patch(call, reset, now)
     try:
         body = json.loads(call.request.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.bad_request(f"error decoding patch: {error}") from None
     if kind == JSON_PATCH:
         return lambda current: _json_patched(current, body)

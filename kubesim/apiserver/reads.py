@@ -67,7 +67,7 @@ class Reads:
         if selects:
             items = [item for item in items if selects(item.object)]
         metadata: Object = {"resourceVersion": str(found.revision)}
-        if limit and len(items) > limit:
+        if 0 < limit < len(items):
             following = _key(items[limit]).removeprefix(_prefix(call))
             metadata["continue"] = _Token(found.revision, following).text()
             if not selects:
