@@ -72,7 +72,6 @@ class Listener:
         self.port = port
         self._namespace = namespace
         self._waiting: asyncio.Queue[Connection] = asyncio.Queue(BACKLOG)
-        self._open: set[Connection] = set()
 
     async def accept(self) -> Connection:
         """Wait for the next connection."""

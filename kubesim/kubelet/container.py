@@ -52,6 +52,7 @@ class ContainerRunner:
         self.started = asyncio.Event()
         self.launched = asyncio.Event()
         self.ready = False
+        self.ran_before = False
         self._worker = worker
         self._clock = worker.node.clock
         self._backoff = Backoff(self._clock)
@@ -79,8 +80,8 @@ class ContainerRunner:
             return
         if ended:
             self._last_state = {"terminated": ended}
-        if old.get("containerID"):
-            self.restart_count += 1
+        self.ran_before = bool(old.get("containerID"))
+        self.restart_count += self.ran_before
 
     def _runs_again(self, exit_code: int) -> bool:
         """Tell whether a container is run again in the new sandbox that a restart makes."""
@@ -120,15 +121,16 @@ class ContainerRunner:
         """Return the container's ContainerStatus."""
         current = self.current
         image, image_id = self._image_status
+        counts = self.role is Role.INIT or not self.finished
         result: Object = {
             "name": self.name,
             "state": self._state(),
             "lastState": self._last(),
-            "ready": self.ready,
+            "ready": self.ready and counts,
             "restartCount": self.restart_count,
             "image": image,
             "imageID": image_id,
-            "started": self.started.is_set(),
+            "started": self.started.is_set() and not self.finished,
         }
         if current:
             result["containerID"] = f"containerd://{current.id}"

@@ -21,6 +21,7 @@ from kubesim.runtime.filesystem import File
 MOUNT_RETRY = 0.5
 MAX_MOUNT_RETRY = 122.0
 FORCED_GRACE = 1.0  # seconds that processes get when their Pod has been removed already
+SANDBOX_MESSAGE = "Pod sandbox changed, it will be killed and re-created."
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class PodWorker:
         self._removed = False
         self._publishing = asyncio.Lock()
         self._verdict: Object = {}
+        self._launching = False
         self._started_at = (pod.get("status") or {}).get("startTime") or timestamp(node.clock.now())
         self.init = self._runners("initContainers", Role.INIT)
         self.main = self._runners("containers", Role.MAIN)
@@ -210,6 +212,8 @@ class PodWorker:
                 runner.waiting = initializing if self.init else Waiting("ContainerCreating")
         await self.publish()
         await self._mount()
+        if any(each.ran_before for each in [*self.init, *self.main]):
+            self.event("Normal", "SandboxChanged", SANDBOX_MESSAGE)
         spec = self.pod["spec"]
         host_network = spec.get("hostNetwork", False)
         self._sandbox = make_sandbox(
@@ -274,10 +278,16 @@ class PodWorker:
         return True
 
     async def _run_main(self) -> None:
+        """Start the containers in order, as one step for those who watch, and await their end."""
         async with asyncio.TaskGroup() as tasks:
-            for runner in self.main:
-                tasks.create_task(runner.run())
-                await runner.launched.wait()
+            self._launching = True
+            try:
+                for runner in self.main:
+                    tasks.create_task(runner.run())
+                    await runner.launched.wait()
+            finally:
+                self._launching = False
+            await self.publish()
 
     # The end
 
@@ -322,6 +332,8 @@ class PodWorker:
 
     async def publish(self) -> None:
         """Write the Pod's status to the API server if it differs from what is there."""
+        if self._launching:
+            return
         async with self._publishing:
             try:
                 stored = await self.node.client.get("pods", self.name, self.namespace)

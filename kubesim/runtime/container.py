@@ -18,6 +18,8 @@ from kubesim.runtime.signals import LINUX
 from kubesim.runtime.streams import Null, OpenFile, Pipe, Sink
 from kubesim.runtime.terminal import Terminal
 
+PAUSE_PID = 1  # in a shared process namespace the sandbox's own process is number 1
+
 
 class StartError(Exception):
     """The container's or exec's command can't be started; the message is runc's."""
@@ -63,7 +65,7 @@ class Sandbox:
         self.clock = clock
         self.network = network
         self.hostname = hostname
-        self.processes = ProcessTable() if share_processes else None
+        self.processes = ProcessTable(last_pid=PAUSE_PID) if share_processes else None
 
 
 class Container:
@@ -147,6 +149,7 @@ class Container:
         assert self._process is not None
         self.exit_code = self._process.status
         self.finished_at = self.world.clock.now()
+        self.world.kill_all()
         self.log.close()
         self.ended.set()
 

@@ -61,6 +61,12 @@ class World:
         """Return the program that the executable `node` stands for."""
         return self.programs.get(node.program) if isinstance(node, Binary) else None
 
+    def kill_all(self) -> None:
+        """Kill every process of the container."""
+        for process in list(self.processes.by_pid.values()):
+            if process.world is self:
+                process.signal(SIGKILL)
+
 
 @dataclass
 class ProcessTable:
@@ -78,15 +84,8 @@ class ProcessTable:
         return self.last_pid
 
     def remove(self, process: "Process") -> None:
-        """Forget a dead process; with process 1 the whole namespace dies."""
+        """Forget a dead process."""
         self.by_pid.pop(process.pid, None)
-        if process.pid == 1:
-            self.kill_all()
-
-    def kill_all(self) -> None:
-        """Kill every process."""
-        for process in list(self.by_pid.values()):
-            process.signal(SIGKILL)
 
 
 class Process:

@@ -60,6 +60,7 @@ async def test_a_stopped_node_falls_silent_and_a_started_one_runs_its_pods_again
         assert "running" in status["state"]
         assert status["lastState"]["terminated"]["exitCode"] == 255
         assert await lab.log() == "up\n"
+        assert "SandboxChanged" in await lab.reasons()
 
 
 async def test_a_pod_that_must_not_be_restarted_fails_with_its_node(make_lab):

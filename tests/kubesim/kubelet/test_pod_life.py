@@ -226,3 +226,28 @@ async def test_termination_messages(make_lab, script, policy, message):
     async with make_lab() as lab:
         await lab.sh(script, terminationMessagePolicy=policy)
         assert (await lab.status())["state"]["terminated"].get("message") == message
+
+
+async def test_containers_may_share_their_processes(make_lab):
+    async with make_lab() as lab:
+        other = {"name": "other", "image": "busybox:1.36", "command": ["sleep", "2000"]}
+        sleeper = {"name": "c", "image": "busybox:1.36", "command": ["sleep", "1000"]}
+        await lab.run(containers=[sleeper, other], shareProcessNamespace=True)
+        listed, _ = await lab.exec("ps")
+        assert "sleep 1000" in listed
+        assert "sleep 2000" in listed
+        await lab.exec(
+            "sh", "-c", "kill $(ps | grep 'sleep 200[0]' | sed 's/ *\\([0-9]*\\) .*/\\1/')"
+        )
+        await lab.advance(1)
+        assert (await lab.status(container="other"))["restartCount"] == 1
+        assert (await lab.status())["restartCount"] == 0
+
+
+async def test_host_network_is_the_nodes(make_lab):
+    async with make_lab() as lab:
+        pod = await lab.run(image="nginx:1.26", hostNetwork=True)
+        assert pod["status"]["podIP"] == pod["status"]["hostIP"]
+        assert (
+            await lab.sh(f"wget -qO- {pod['status']['hostIP']} | grep -c Welcome", "ask")
+        ) == "2\n"
