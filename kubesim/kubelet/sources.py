@@ -45,7 +45,7 @@ class Sources:
                 return {}
             raise MissingSourceError(f'{resource.removesuffix("s")} "{name}" not found') from None
 
-    async def token(self, account: str, pod: Object, projection: Object) -> tuple[bytes, float]:
+    async def token(self, pod: Object, projection: Object) -> tuple[bytes, float]:
         """Return a service account token bound to `pod`, and the seconds it is good for."""
         reference = {
             "kind": "Pod",
@@ -53,6 +53,7 @@ class Sources:
             "name": pod["metadata"]["name"],
             "uid": pod["metadata"]["uid"],
         }
+        account = pod["spec"].get("serviceAccountName", "default")
         lifetime = projection.get("expirationSeconds", 3600)
         spec: Object = {"expirationSeconds": lifetime, "boundObjectRef": reference}
         if projection.get("audience"):

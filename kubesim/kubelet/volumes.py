@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kubesim.kubelet import sources
 from kubesim.kubelet.sources import MissingSourceError, Sources
@@ -13,7 +13,7 @@ Files = dict[str, tuple[bytes, int]]  # path: content and mode
 DEFAULT_MODE = 0o644
 REFRESH = 60.0  # seconds; the kubelet's sync period
 SUPPORTED = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
-UPDATED = ("configMap", "secret", "downwardAPI")
+UPDATED = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
 
 
 class VolumeRefusedError(Exception):
@@ -33,7 +33,8 @@ class Volume:
         self._reader = reader
         self._now = now
         self._files: Files | None = None
-        self.token_lifetime: float | None = None
+        self._token = b""
+        self._token_until = now()
 
     @property
     def read_only(self) -> bool:
@@ -73,15 +74,20 @@ class Volume:
 
     async def _collect(self, kind: str, source: Object, mode: int) -> Files:
         if kind == "serviceAccountToken":
-            account = self._pod["spec"].get("serviceAccountName", "default")
-            token, self.token_lifetime = await self._reader.token(account, self._pod, source)
-            return {source["path"]: (token, mode)}
+            return {source["path"]: (await self._fresh_token(source), mode)}
         if kind == "downwardAPI":
             return self._downward(source, mode)
         name = source.get("name") or source["secretName"]
         optional = source.get("optional", False)
         read = self._reader.config_map if kind == "configMap" else self._reader.secret
         return _chosen(await read(name, optional), source, mode, kind)
+
+    async def _fresh_token(self, source: Object) -> bytes:
+        """Return the Pod's token, a new one when four fifths of its life are over."""
+        if self._now() >= self._token_until:
+            self._token, lifetime = await self._reader.token(self._pod, source)
+            self._token_until = self._now() + timedelta(seconds=lifetime * 0.8)
+        return self._token
 
     def _downward(self, source: Object, mode: int) -> Files:
         files = {}

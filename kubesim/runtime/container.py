@@ -76,7 +76,6 @@ class Container:
         self.config = config
         self.id = hashlib.sha256(identity.encode()).hexdigest()
         self.log = ContainerLog(clock.now)
-        self.created_at = clock.now()
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
         self.exit_code: int | None = None

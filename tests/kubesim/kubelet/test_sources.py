@@ -147,6 +147,17 @@ async def test_the_service_account_token_is_mounted(make_lab):
         assert int(log.removeprefix("ca.crt\nnamespace\ntoken\ndefault")) > 100
 
 
+async def test_the_service_account_token_is_renewed_in_time(make_lab):
+    async with make_lab() as lab:
+        await lab.run(command=["sleep", "100000"])
+        read = ["cat", "/var/run/secrets/kubernetes.io/serviceaccount/token"]
+        first = await lab.exec(*read)
+        await lab.advance(1800)
+        assert await lab.exec(*read) == first
+        await lab.advance(1200)
+        assert await lab.exec(*read) != first
+
+
 @pytest.mark.parametrize(
     ("volume", "message"),
     [
