@@ -96,27 +96,32 @@ def test_without_a_cluster_the_answer_is_safe(demo, home, monkeypatch, tmp_path)
     assert saved.read_text() == GREETING
 
 
-@pytest.fixture
-def shell(demo, cluster, monkeypatch, tmp_path):
+@pytest.fixture(scope="module")
+def own_workspace(tmp_path_factory):
+    return tmp_path_factory.mktemp("workspace")
+
+
+@pytest.fixture(scope="module")
+def shell(demo, cluster, own_workspace):
     """An IPython shell in which `%load_ext kubelab` was run."""
-    monkeypatch.setenv("KUBELAB_COURSE", str(demo.root))
-    monkeypatch.setenv("KUBELAB_WORKSPACE", str(tmp_path / "workspace"))
-    made = InteractiveShell.instance()
-    made.run_line_magic("load_ext", "kubelab")
-    yield made
-    made.run_line_magic("unload_ext", "kubelab")
-    InteractiveShell.clear_instance()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBELAB_COURSE", str(demo.root))
+        patch.setenv("KUBELAB_WORKSPACE", str(own_workspace))
+        made = InteractiveShell.instance()
+        made.run_line_magic("load_ext", "kubelab")
+        yield made
+        InteractiveShell.clear_instance()
 
 
-def test_the_magics_of_a_notebook(shell, capsys, tmp_path):
+def test_the_magics_of_a_notebook(shell, capsys, own_workspace):
     shell.run_cell(f"%%exercise demo/greeting\n{GREETING}")
     assert "passed: all checks passed" in capsys.readouterr().out
     shell.run_cell("%exercise_hint demo/greeting")
     assert "Hint 1 of 2" in capsys.readouterr().out
     shell.run_cell("%progress")
     assert "10 of 10" in capsys.readouterr().out
-    assert (tmp_path / "workspace" / "answers" / "demo" / "greeting.yaml").exists()
-    progress = json.loads((tmp_path / "workspace" / "progress.json").read_text())
+    assert (own_workspace / "answers" / "demo" / "greeting.yaml").exists()
+    progress = json.loads((own_workspace / "progress.json").read_text())
     assert progress["demo/greeting"]["verdict"]["checks"]
 
 
