@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -200,11 +199,6 @@ def kubeconfig(
         "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": user}}],
         "current-context": cluster,
     }
-
-
-def write_kubeconfig(path: Path, config: dict[str, Any]) -> None:
-    """Write a kubeconfig that only its owner may read."""
-    write_private(path, yaml.safe_dump(config, sort_keys=False).encode())
 
 
 def _builder(subject: x509.Name, validity: timedelta) -> x509.CertificateBuilder:

@@ -27,14 +27,6 @@ class Authorizer(Protocol):
         """Whether it is allowed, and why (or an empty string)."""
 
 
-class AllowAll:
-    """Allows everything; for tests of other parts."""
-
-    async def authorize(self, user: UserInfo, info: RequestInfo) -> tuple[bool, str]:
-        """Yes."""
-        return True, ""
-
-
 class Union:
     """Asks one authorizer after the other; the first that allows wins."""
 
