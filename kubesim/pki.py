@@ -9,7 +9,7 @@ import base64
 import ipaddress
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class PKI:
             raise ValueError(f"{path} is not an EC private key")
         return key
 
-    def _certificate(self, name: str, make: Any) -> x509.Certificate:
+    def _certificate(self, name: str, make: Callable[[], x509.Certificate]) -> x509.Certificate:
         path = self.path(name)
         if not path.exists() or self._expires_soon(path):
             write_private(path, make().public_bytes(serialization.Encoding.PEM))
