@@ -55,8 +55,8 @@ class ContainerRunner:
         self.ran_before = False
         self._worker = worker
         self._clock = worker.node.clock
-        self._backoff = Backoff(self._clock)
-        self._puller = ImagePuller(worker.node.images, self._clock, self._event, self._wait_for)
+        self._forget_failures()
+        self._respecified = asyncio.Event()
         self._last_state: Object = {}
         self._image_status = (spec["image"], "")
         self._final: Object | None = None
@@ -103,10 +103,25 @@ class ContainerRunner:
         """Take a newer spec; another image means another run."""
         changed = spec["image"] != self.spec["image"]
         self.spec = spec
+        if changed:
+            self._forget_failures()
+            self._respecified.set()
         if changed and self.current and self.current.running:
             self._changed = True
             message = f"Container {self.name} definition changed, will be restarted"
             self._changing = asyncio.ensure_future(self.stop(message, self._worker.grace_period))
+
+    def _forget_failures(self) -> None:
+        node = self._worker.node
+        self._backoff = Backoff(self._clock)
+        self._puller = ImagePuller(node.images, self._clock, self._event, self._wait_for)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try, but not when the spec has changed."""
+        self._respecified.clear()
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(seconds):
+                await self._respecified.wait()
 
     def settle(self) -> None:
         """Stop waiting for another run, because there will be none."""
@@ -242,7 +257,7 @@ class ContainerRunner:
             message = f"Back-off restarting failed container {self.name} in pod {where}"
             self._event("Warning", "BackOff", message)
             await self._worker.publish()
-            await self._clock.sleep(delay)
+            await self._pause(delay)
         self._backoff.next()
 
     async def _start(self) -> None:
@@ -253,7 +268,7 @@ class ContainerRunner:
                 break
             except NotStartedError as error:
                 await self._wait_for(error.waiting)
-                await self._clock.sleep(error.delay)
+                await self._pause(error.delay)
         self._keep(Container(self._worker.sandbox, config, self._identity()))
         assert self.current is not None
         self._event("Normal", "Created", "Container created")

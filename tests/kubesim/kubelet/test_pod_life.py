@@ -115,9 +115,10 @@ async def test_an_image_that_must_not_be_pulled(make_lab):
 async def test_a_corrected_image_is_run(make_lab):
     async with make_lab() as lab:
         await lab.run(image="nginx:nope")
+        await lab.advance(100)
         patch = {"spec": {"containers": [{"name": "c", "image": "nginx:1.27"}]}}
         await lab.api.patch("pods", "pod", patch, "default")
-        await lab.advance(15)
+        await lab.settle()
         assert await lab.phase() == "Running"
         patch["spec"]["containers"][0]["image"] = "nginx:1.26"
         await lab.api.patch("pods", "pod", patch, "default")
