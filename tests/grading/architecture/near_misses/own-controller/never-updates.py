@@ -5,35 +5,10 @@ config.load_kube_config()
 core = client.CoreV1Api()
 namespace = config.list_kube_config_contexts()[1]["context"]["namespace"]
 
-
-def mirror_of(source):
-    """Return the mirror that a ConfigMap should have."""
-    owner = client.V1OwnerReference(
-        api_version="v1", kind="ConfigMap", name=source.metadata.name, uid=source.metadata.uid
-    )
-    metadata = client.V1ObjectMeta(name=f"{source.metadata.name}-mirror", owner_references=[owner])
-    return client.V1ConfigMap(metadata=metadata, data=source.data)
-
-
-def reconcile():
-    """Compare the ConfigMaps that there are with those that should be; write the difference."""
-    found = {each.metadata.name: each for each in core.list_namespaced_config_map(namespace).items}
-    for source in found.values():
-        if (source.metadata.labels or {}).get("mirror") == "yes":
-            put_right(mirror_of(source), found)
-
-
-def put_right(wanted, found):
-    """Create or replace one mirror, unless it is as wanted."""
-    name = wanted.metadata.name
-    try:
-        if name not in found:
-            core.create_namespaced_config_map(namespace, wanted)
-    except client.ApiException as error:
-        if error.status not in {404, 409}:  # somebody was faster; their change wakes us again
-            raise
-
-
-while True:
-    for _ in watch.Watch().stream(core.list_namespaced_config_map, namespace):
-        reconcile()
+for change in watch.Watch().stream(core.list_namespaced_config_map, namespace):
+    source = change["object"].metadata
+    if change["type"] == "ADDED" and (source.labels or {}).get("mirror") == "yes":
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": source.name, "uid": source.uid}
+        metadata = {"name": f"{source.name}-mirror", "ownerReferences": [owner]}
+        body = {"metadata": metadata, "data": change["object"].data}
+        core.create_namespaced_config_map(namespace, body)

@@ -2,7 +2,6 @@
 import base64
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 from cryptography import x509
@@ -10,37 +9,25 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from kubernetes import client
 
 kubeconfig = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
-
-
-def entry(section, name):
-    """Return what one entry of a section of the kubeconfig holds."""
-    found = next(each for each in kubeconfig[section] if each["name"] == name)
-    return found[section.removesuffix("s")]
-
-
-context = entry("contexts", kubeconfig["current-context"])
-cluster = entry("clusters", context["cluster"])
-user = entry("users", context["user"])
-authority_pem = base64.b64decode(cluster["certificate-authority-data"])
-authority = x509.load_pem_x509_certificate(authority_pem)
-
-connection = {
-    "context": kubeconfig["current-context"],
-    "server": cluster["server"],
-    "user": context["user"],
-    "authority": authority.fingerprint(SHA256()).hex(),
+by_name = {
+    section: {entry["name"]: entry for entry in kubeconfig[section]}
+    for section in ("contexts", "clusters", "users")
 }
-with TemporaryDirectory() as directory:
-    authority_file = Path(directory, "authority.pem")
-    authority_file.write_bytes(authority_pem)
-    settings = client.Configuration(
-        host=cluster["server"],
-        ssl_ca_cert=str(authority_file),
-        verify_ssl=False,
-        api_key={"authorization": user["token"]},
-        api_key_prefix={"authorization": "Bearer"},
-    )
-    core = client.CoreV1Api(client.ApiClient(settings))
-    core.create_namespaced_config_map(
-        context["namespace"], {"metadata": {"name": "connection"}, "data": connection}
-    )
+current = kubeconfig["current-context"]
+context = by_name["contexts"][current]["context"]
+server = by_name["clusters"][context["cluster"]]["cluster"]
+token = by_name["users"][context["user"]]["user"]["token"]
+
+pem = base64.b64decode(server["certificate-authority-data"])
+report = {
+    "context": current,
+    "server": server["server"],
+    "user": context["user"],
+    "authority": x509.load_pem_x509_certificate(pem).fingerprint(SHA256()).hex(),
+}
+settings = client.Configuration(
+    host=server["server"], api_key={"authorization": f"Bearer {token}"}, verify_ssl=False
+)
+client.CoreV1Api(client.ApiClient(settings)).create_namespaced_config_map(
+    context["namespace"], {"metadata": {"name": "connection"}, "data": report}
+)
