@@ -66,7 +66,8 @@ class Desk:
         if result is None:
             return name, "-", verdict.NOT_ATTEMPTED
         changed = "" if current else " (your answer has changed since)"
-        return name, f"{result.points:g} of {result.max:g}", result.state + changed
+        points = f"{result.points:g} of {result.max:g}" if result.max else "-"
+        return name, points, result.state + changed
 
 
 def _cluster_runs() -> None:
