@@ -84,6 +84,7 @@ def test_waiting_ends_early_when_it_is_in_vain(check, core, namespace):
 
 def test_a_pod_that_ended_is_not_waited_for(check, core, namespace):
     create(core, namespace, "bad", {"command": ["false"]}, restartPolicy="Never")
+    waiting.pod_phase(core, "bad", namespace, "Failed")  # it may have been ready for a moment
     with pytest.raises(CheckFailed, match="terminated, Error, exit code 1"):
         check.ready("bad", within=3600)
 
