@@ -80,7 +80,7 @@ def test_a_missing_file_is_not_attempted(cluster, runner, tmp_path):
         ("x = 1\nprint(y)\n", ["line 2", "NameError: name 'y' is not defined", "print(y)"]),
         ("def f():\n    1 / 0\nf()\n", ["line 2", "ZeroDivisionError"]),
         ("import sys\nprint('no')\nsys.exit(3)", ["exit code 3", "no"]),
-        ("while True:\n    pass\n", ["line 1", "still ran after 3 s", "never ends"]),
+        ("x = 1\nwhile True: pass\n", ["line 2", "still ran after 3 s", "never ends"]),
         ("import os\nos.kill(os.getpid(), 9)\n", ["your program was killed"]),
     ],
     ids=["syntax", "exception", "deeper exception", "exit code", "endless", "killed"],
