@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kubernetes import client
 
 from kubelab import clusters
 
@@ -89,6 +90,16 @@ class Fakes:
     @property
     def nodes(self) -> list[str]:
         return [line.split()[0] for line in self.read("nodes").splitlines()]
+
+
+@pytest.fixture
+def core(cluster):
+    return client.CoreV1Api(cluster.api_client())
+
+
+@pytest.fixture
+def apps(cluster):
+    return client.AppsV1Api(cluster.api_client())
 
 
 @pytest.fixture

@@ -21,16 +21,6 @@ DEPLOYMENT = {
 
 
 @pytest.fixture
-def core(cluster):
-    return client.CoreV1Api(cluster.api_client())
-
-
-@pytest.fixture
-def apps(cluster):
-    return client.AppsV1Api(cluster.api_client())
-
-
-@pytest.fixture
 def web(apps, namespace):
     """A Deployment of two ready Pods."""
     apps.create_namespaced_deployment(namespace, DEPLOYMENT)

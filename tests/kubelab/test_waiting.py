@@ -3,22 +3,11 @@
 import re
 
 import pytest
-from kubernetes import client
 
 from kubelab import waiting
 from kubelab.waiting import WaitTimeout
 
 SLEEPER = {"name": "main", "image": "busybox:1.36", "command": ["sleep", "3600"]}
-
-
-@pytest.fixture
-def core(cluster):
-    return client.CoreV1Api(cluster.api_client())
-
-
-@pytest.fixture
-def apps(cluster):
-    return client.AppsV1Api(cluster.api_client())
 
 
 def create(core, namespace, name, **container):

@@ -17,11 +17,6 @@ def check(cluster, namespace):
     return Check(cluster.api_client(), namespace)
 
 
-@pytest.fixture
-def core(cluster):
-    return client.CoreV1Api(cluster.api_client())
-
-
 def create(core, namespace, name, *containers, **spec):
     body = {"containers": [SLEEPER | c for c in containers], "terminationGracePeriodSeconds": 0}
     pod = {"metadata": {"name": name, "labels": {"app": name}}, "spec": body | spec}
