@@ -12,7 +12,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # Imported now, so that a wrong option is answered at once.
     from kubesim.http import PortTakenError
-    from kubesim.kindconfig import ConfigError
+    from kubesim.kubeadm.kindconfig import ConfigError
     from kubesim.serve import DataError
 
     try:
@@ -27,8 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(options: argparse.Namespace) -> None:
     import asyncio
 
-    from kubesim import kindconfig, serve
+    from kubesim import serve
     from kubesim.cluster import default_nodes
+    from kubesim.kubeadm import kindconfig
 
     name, nodes, port = options.name, None, options.port
     if options.config:

@@ -6,37 +6,37 @@ from collections.abc import Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubesim import pki
-from kubesim.apiserver import streams
 from kubesim.apiserver.audit import Audit
-from kubesim.apiserver.authentication import (
+from kubesim.apiserver.auth.authentication import (
     Impersonator,
     RequestAuthenticator,
     ServiceAccountTokens,
     Signer,
 )
-from kubesim.apiserver.authorization import RBAC, Union
-from kubesim.apiserver.discovery import Discovery
-from kubesim.apiserver.escalation import Escalation
-from kubesim.apiserver.lookup import Lookup
-from kubesim.apiserver.node_authorizer import NodeAuthorizer
-from kubesim.apiserver.node_restriction import restrict_nodes
-from kubesim.apiserver.openapi import OpenAPI
+from kubesim.apiserver.auth.authorization import RBAC, Union
+from kubesim.apiserver.auth.escalation import Escalation
+from kubesim.apiserver.auth.node_authorizer import NodeAuthorizer
+from kubesim.apiserver.auth.node_restriction import restrict_nodes
+from kubesim.apiserver.auth.reviews import Reviews
+from kubesim.apiserver.handlers import streams
+from kubesim.apiserver.handlers.discovery import Discovery
+from kubesim.apiserver.handlers.openapi import OpenAPI
+from kubesim.apiserver.registry.lookup import Lookup
+from kubesim.apiserver.registry.storage import Object
 from kubesim.apiserver.request import Request, RequestInfo, Response
-from kubesim.apiserver.reviews import Reviews
 from kubesim.apiserver.server import APIServer
-from kubesim.apiserver.storage import Object
-from kubesim.bootstrap import bootstrap
-from kubesim.client import Client
+from kubesim.clientgo.client import Client
 from kubesim.clock import Clock
 from kubesim.control import Control
 from kubesim.controllers.manager import ControllerManager
-from kubesim.dns import ClusterDNS
-from kubesim.etcd import Etcd
+from kubesim.etcd.store import Etcd
+from kubesim.kubeadm import pki
+from kubesim.kubeadm.bootstrap import bootstrap
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.node import NodeConfig
-from kubesim.network import Network
-from kubesim.proxy import ServiceProxy
+from kubesim.network.dns import ClusterDNS
+from kubesim.network.fabric import Network
+from kubesim.network.proxy import ServiceProxy
 from kubesim.runtime.images import ImageStore
 from kubesim.scheduler import server as scheduler
 

@@ -21,13 +21,14 @@ from typing import Any
 
 import yaml
 
-from kubesim import pki
 from kubesim.apiserver.audit import Audit
-from kubesim.bootstrap import SERVICE_IP
 from kubesim.clock import Clock
 from kubesim.cluster import Cluster, NodeSpec, default_nodes
-from kubesim.etcd import Etcd, SqliteBackend
+from kubesim.etcd.sqlite import SqliteBackend
+from kubesim.etcd.store import Etcd
 from kubesim.http import HOST, HTTPServer, PortTakenError, server_tls
+from kubesim.kubeadm import pki
+from kubesim.kubeadm.bootstrap import SERVICE_IP
 
 FORMAT = 1
 FIRST_FILES = ("lock", "cluster.json.new")  # what a start that was cut short can leave behind

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from kubesim.apiserver.authentication import user_object
+from kubesim.apiserver.auth.authentication import user_object
 from kubesim.apiserver.request import Request, RequestInfo, UserInfo
 from kubesim.clock import Clock
 

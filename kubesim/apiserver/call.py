@@ -5,11 +5,12 @@ from typing import Any
 
 from kubesim.api import schema
 from kubesim.api.resources import Resource
-from kubesim.apiserver import errors, fields
-from kubesim.apiserver.decoding import DecodeError, Decoder, parse_body
-from kubesim.apiserver.registry import Context
+from kubesim.apiserver import errors
+from kubesim.apiserver.patch import fields
+from kubesim.apiserver.registry.registry import Context
+from kubesim.apiserver.registry.storage import Object, Stored, dump
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo
-from kubesim.apiserver.storage import Object, Stored, dump
+from kubesim.apiserver.serialization.decoding import DecodeError, Decoder, parse_body
 
 JSON_HEADERS = {"content-type": "application/json"}
 

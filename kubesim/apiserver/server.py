@@ -11,19 +11,19 @@ from typing import Protocol
 from kubesim.api import resources
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
-from kubesim.apiserver.admission import Admission
-from kubesim.apiserver.authentication import ANONYMOUS, Authenticator
-from kubesim.apiserver.authorization import Authorizer, forbidden
+from kubesim.apiserver.auth.authentication import ANONYMOUS, Authenticator
+from kubesim.apiserver.auth.authorization import Authorizer, forbidden
 from kubesim.apiserver.call import Call
-from kubesim.apiserver.defaulting import apply_defaults
-from kubesim.apiserver.reads import Reads
-from kubesim.apiserver.registry import Context, Registry
+from kubesim.apiserver.handlers.reads import Reads
+from kubesim.apiserver.handlers.writes import Writes
+from kubesim.apiserver.registry.admission import Admission
+from kubesim.apiserver.registry.defaulting import apply_defaults
+from kubesim.apiserver.registry.registry import Context, Registry
+from kubesim.apiserver.registry.storage import Object, Storage
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse
 from kubesim.apiserver.responses import json_response, text_response
-from kubesim.apiserver.storage import Object, Storage
-from kubesim.apiserver.writes import Writes
 from kubesim.clock import Clock
-from kubesim.etcd import Etcd
+from kubesim.etcd.store import Etcd
 
 log = logging.getLogger(__name__)
 APISERVER = UserInfo("system:apiserver", groups=("system:masters",))

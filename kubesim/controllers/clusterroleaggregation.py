@@ -4,11 +4,11 @@ Kubernetes' `pkg/controller/clusterroleaggregation/clusterroleaggregation_contro
 `admin`, `edit` and `view` learn the rules of whoever labels a ClusterRole for them.
 """
 
-from kubesim.absence import NOT_FOUND, tolerating
+from kubesim.apimachinery.labels import matches
+from kubesim.apimachinery.objects import Object, key, labels_of
+from kubesim.clientgo.absence import NOT_FOUND, tolerating
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.controllers.controller import Controller
-from kubesim.informer import Change, InformerFactory
-from kubesim.labels import matches
-from kubesim.objects import Object, key, labels_of
 
 CLUSTERROLES = "clusterroles.rbac.authorization.k8s.io"
 

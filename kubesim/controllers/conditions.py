@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kubesim.objects import Object
+from kubesim.apimachinery.objects import Object
 
 
 def make(kind: str, status: str, reason: str, message: str, now: str) -> Object:

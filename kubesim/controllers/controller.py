@@ -8,12 +8,12 @@ doubled event does no harm, and whatever goes wrong is tried again by the queue.
 import asyncio
 from abc import ABC, abstractmethod
 
-from kubesim.client import Client
+from kubesim.apimachinery.objects import key
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.events import EventRecorder
+from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clientgo.workqueue import WorkQueue
 from kubesim.clock import Clock
-from kubesim.events import EventRecorder
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import key
-from kubesim.workqueue import WorkQueue
 
 
 class Controller(ABC):

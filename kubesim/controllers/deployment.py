@@ -9,17 +9,7 @@ import copy
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from kubesim.absence import NOT_FOUND, tolerating
-from kubesim.apiserver.errors import StatusError
-from kubesim.client import Client
-from kubesim.clock import Clock
-from kubesim.controllers import conditions
-from kubesim.controllers import deployment_util as util
-from kubesim.controllers.controller import Controller
-from kubesim.controllers.deployment_util import reported, total, wanted
-from kubesim.controllers.ownership import Ownership, concerned, owner_in
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import (
+from kubesim.apimachinery.objects import (
     Object,
     controller_of,
     controller_reference,
@@ -30,6 +20,16 @@ from kubesim.objects import (
     split_key,
     uid,
 )
+from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.absence import NOT_FOUND, tolerating
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clock import Clock
+from kubesim.controllers import conditions
+from kubesim.controllers import deployment_util as util
+from kubesim.controllers.controller import Controller
+from kubesim.controllers.deployment_util import reported, total, wanted
+from kubesim.controllers.ownership import Ownership, concerned, owner_in
 
 DEPLOYMENTS = "deployments.apps"
 REPLICASETS = "replicasets.apps"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from kubesim.apimachinery.objects import Object, is_being_deleted, parse_time, timestamp
 from kubesim.controllers import conditions
-from kubesim.objects import Object, is_being_deleted, parse_time, timestamp
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

@@ -7,12 +7,8 @@ to whoever writes their Endpoints.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kubesim.absence import NOT_FOUND, tolerating
-from kubesim.apiserver.errors import StatusError
-from kubesim.controllers.controller import Controller
-from kubesim.informer import Change, InformerFactory
-from kubesim.labels import has_all
-from kubesim.objects import (
+from kubesim.apimachinery.labels import has_all
+from kubesim.apimachinery.objects import (
     Object,
     is_being_deleted,
     key,
@@ -22,6 +18,10 @@ from kubesim.objects import (
     split_key,
     uid,
 )
+from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.absence import NOT_FOUND, tolerating
+from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.controllers.controller import Controller
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 HEADLESS = "service.kubernetes.io/headless"

@@ -10,9 +10,11 @@ are gone; orphaning, by the finalizer `orphan`, takes the references to the owne
 import functools
 from collections.abc import Iterable
 
-from kubesim.absence import NOT_FOUND, find, tolerating
 from kubesim.api.resources import Resource
-from kubesim.client import Client
+from kubesim.apimachinery.objects import Object, is_being_deleted, uid
+from kubesim.clientgo.absence import NOT_FOUND, find, tolerating
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.graph import (
@@ -25,8 +27,6 @@ from kubesim.controllers.graph import (
     owners_of,
     resource_of,
 )
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import Object, is_being_deleted, uid
 
 
 class GarbageCollector(Controller):

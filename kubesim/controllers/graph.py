@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kubesim.api.resources import RESOURCES, Resource
-from kubesim.objects import Object, is_being_deleted, uid
+from kubesim.apimachinery.objects import Object, is_being_deleted, uid
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"

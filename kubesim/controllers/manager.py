@@ -7,7 +7,10 @@ audit and `managedFields` tell who did what; the shared caches belong to the man
 import asyncio
 from collections.abc import Callable, Sequence
 
-from kubesim.client import Client
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.events import EventRecorder
+from kubesim.clientgo.informer import InformerFactory
+from kubesim.clientgo.leaderelection import LeaderElector, identity_of
 from kubesim.clock import Clock
 from kubesim.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from kubesim.controllers.controller import Controller
@@ -21,9 +24,6 @@ from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.rootcapublisher import RootCACertPublisher
 from kubesim.controllers.serviceaccount import ServiceAccountController
 from kubesim.controllers.tainteviction import TaintEvictionController
-from kubesim.events import EventRecorder
-from kubesim.informer import InformerFactory
-from kubesim.leaderelection import LeaderElector, identity_of
 
 Connect = Callable[[str, Sequence[str]], Client]
 

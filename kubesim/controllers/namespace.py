@@ -11,11 +11,11 @@ server, and every deletion that the caches see is a reason to look again.
 from collections import Counter
 from collections.abc import Iterable
 
-from kubesim.absence import NOT_FOUND, find, tolerating
 from kubesim.api.resources import RESOURCES
+from kubesim.apimachinery.objects import Object, is_being_deleted, timestamp
+from kubesim.clientgo.absence import NOT_FOUND, find, tolerating
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.controllers.controller import Controller
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import Object, is_being_deleted, timestamp
 
 FINALIZER = "kubernetes"
 PODS_FIRST = "pods"

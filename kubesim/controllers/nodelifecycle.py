@@ -13,14 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubesim.absence import tolerating
-from kubesim.apiserver.errors import StatusError
-from kubesim.client import Client
-from kubesim.clock import Clock
-from kubesim.controllers.controller import Controller
-from kubesim.controllers.pods import BY_NODE
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import (
+from kubesim.apimachinery.objects import (
     Object,
     condition,
     condition_status,
@@ -30,6 +23,13 @@ from kubesim.objects import (
     timestamp,
     uid,
 )
+from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.absence import tolerating
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clock import Clock
+from kubesim.controllers.controller import Controller
+from kubesim.controllers.pods import BY_NODE
 
 LEASES = "leases.coordination.k8s.io"
 LEASE_NAMESPACE = "kube-node-lease"

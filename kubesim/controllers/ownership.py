@@ -7,11 +7,8 @@ only say whom to adopt and whom to let go, and two controllers never fight over 
 from collections.abc import Iterable
 from typing import Any
 
-from kubesim.absence import tolerating
-from kubesim.client import Client
-from kubesim.informer import Cache, Change
-from kubesim.labels import matches
-from kubesim.objects import (
+from kubesim.apimachinery.labels import matches
+from kubesim.apimachinery.objects import (
     Object,
     controller_of,
     controller_reference,
@@ -19,6 +16,9 @@ from kubesim.objects import (
     labels_of,
     uid,
 )
+from kubesim.clientgo.absence import tolerating
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.informer import Cache, Change
 
 
 def owner_in(owners: Cache, kind: str, obj: Object) -> Object | None:

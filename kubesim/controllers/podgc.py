@@ -5,12 +5,12 @@ Kubernetes' `pkg/controller/podgc/gc_controller.go`: Pods of nodes that do not e
 when a node goes or a Pod turns up on a node that is not there.
 """
 
-from kubesim.absence import NOT_FOUND, find, tolerating
+from kubesim.apimachinery.objects import Object, key, pod_is_finished, timestamp
+from kubesim.clientgo.absence import NOT_FOUND, find, tolerating
+from kubesim.clientgo.disruption import disrupt
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.pods import BY_NODE
-from kubesim.disruption import disrupt
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import Object, key, pod_is_finished, timestamp
 
 QUARANTINE = 40.0
 MAX_FINISHED = 12500

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from math import floor, log2
 from typing import Any
 
-from kubesim.objects import (
+from kubesim.apimachinery.objects import (
     Object,
     condition,
     controller_reference,

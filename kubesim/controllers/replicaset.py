@@ -7,17 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from kubesim.apiserver.errors import StatusError
-from kubesim.client import Client
-from kubesim.clock import Clock
-from kubesim.controllers import conditions
-from kubesim.controllers.controller import Controller
-from kubesim.controllers.expectations import Expectations
-from kubesim.controllers.ownership import Ownership, concerned, owner_in
-from kubesim.controllers.pods import choose_for_deletion, from_template, is_available
-from kubesim.informer import Change, InformerFactory
-from kubesim.labels import has_all
-from kubesim.objects import (
+from kubesim.apimachinery.labels import has_all
+from kubesim.apimachinery.objects import (
     Object,
     controller_of,
     is_being_deleted,
@@ -31,6 +22,15 @@ from kubesim.objects import (
     timestamp,
     uid,
 )
+from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clock import Clock
+from kubesim.controllers import conditions
+from kubesim.controllers.controller import Controller
+from kubesim.controllers.expectations import Expectations
+from kubesim.controllers.ownership import Ownership, concerned, owner_in
+from kubesim.controllers.pods import choose_for_deletion, from_template, is_available
 
 REPLICASETS = "replicasets.apps"
 BURST_REPLICAS = 500

@@ -4,12 +4,12 @@ Kubernetes' `pkg/controller/certificates/rootcacertpublisher/publisher.go`. Pods
 service account volume and can trust the API server by it.
 """
 
-from kubesim.absence import tolerating
-from kubesim.client import Client
+from kubesim.apimachinery.objects import Object
+from kubesim.clientgo.absence import tolerating
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import Object
 
 NAME = "kube-root-ca.crt"
 DESCRIPTION = (

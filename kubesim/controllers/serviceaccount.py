@@ -4,9 +4,9 @@ Kubernetes' `pkg/controller/serviceaccount/serviceaccounts_controller.go`. Pods 
 run as this one.
 """
 
-from kubesim.absence import tolerating
+from kubesim.clientgo.absence import tolerating
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.controllers.controller import Controller
-from kubesim.informer import Change, InformerFactory
 
 ACCOUNT = "default"
 

@@ -8,14 +8,14 @@ tolerations that cover the node's taints; by default every Pod tolerates `not-re
 
 from collections.abc import Sequence
 
-from kubesim.client import Client
+from kubesim.apimachinery.objects import Object, is_being_deleted, key, split_key, timestamp, uid
+from kubesim.apimachinery.taints import covers
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.disruption import disrupt
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.pods import BY_NODE
-from kubesim.disruption import disrupt
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import Object, is_being_deleted, key, split_key, timestamp, uid
-from kubesim.taints import covers
 
 REASON = "TaintManagerEviction"
 

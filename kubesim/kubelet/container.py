@@ -5,13 +5,13 @@ import contextlib
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from kubesim.apimachinery.objects import Object, timestamp
 from kubesim.kubelet import probes
 from kubesim.kubelet.backoff import Backoff
 from kubesim.kubelet.environment import environment, expand
 from kubesim.kubelet.images import RETRY, ImagePuller, NotStartedError, Waiting
 from kubesim.kubelet.prober import Action, Prober
 from kubesim.kubelet.sources import MissingSourceError
-from kubesim.objects import Object, timestamp
 from kubesim.runtime.container import Container, ContainerConfig, StartError
 from kubesim.runtime.filesystem import File
 from kubesim.runtime.images import Image

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kubesim.client import Client
+from kubesim.apimachinery.objects import Object
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.events import EventRecorder
 from kubesim.clock import Clock
-from kubesim.events import EventRecorder
 from kubesim.kubelet.node import NodeConfig
-from kubesim.network import Network, NetworkNamespace
-from kubesim.objects import Object
+from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime.images import ImageStore
 
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from kubesim.apimachinery.objects import Object
 from kubesim.kubelet import sources
 from kubesim.kubelet.sources import MissingSourceError, Sources
-from kubesim.objects import Object
 
 REFERENCE = re.compile(r"\$\$|\$\(([^()\s]+)\)")
 

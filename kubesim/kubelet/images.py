@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from kubesim.apimachinery.objects import Object
 from kubesim.clock import Clock
 from kubesim.kubelet.backoff import Backoff
-from kubesim.objects import Object
 from kubesim.runtime.images import Image, ImageNotFound, ImageStore, InvalidImageName
 
 RETRY = 10.0  # seconds after which a container that can't be started for now is tried again

@@ -3,16 +3,16 @@
 import asyncio
 import logging
 
-from kubesim.client import Client
+from kubesim.apimachinery.objects import Object
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.events import EventRecorder
+from kubesim.clientgo.informer import Change, Informer
 from kubesim.clock import Clock
-from kubesim.events import EventRecorder
-from kubesim.informer import Change, Informer
 from kubesim.kubelet.context import NodeContext
 from kubesim.kubelet.node import NodeAgent, NodeConfig
 from kubesim.kubelet.pod_worker import PodWorker
 from kubesim.kubelet.server import ContainerServer
-from kubesim.network import Network
-from kubesim.objects import Object
+from kubesim.network.fabric import Network
 from kubesim.runtime.images import ImageStore
 
 log = logging.getLogger(__name__)

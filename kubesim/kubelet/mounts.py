@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from kubesim.apimachinery.objects import Object
 from kubesim.kubelet.environment import expand
 from kubesim.kubelet.volumes import Volume, subpath
-from kubesim.network import DNS_ADDRESS
-from kubesim.objects import Object
+from kubesim.network.fabric import DNS_ADDRESS
 from kubesim.runtime.container import MountPoint
 from kubesim.runtime.filesystem import File
 

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kubesim.apimachinery.objects import Object, condition, timestamp
 from kubesim.apiserver.errors import StatusError
-from kubesim.client import Client
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.events import EventRecorder
 from kubesim.clock import Clock
-from kubesim.events import EventRecorder
-from kubesim.objects import Object, condition, timestamp
 from kubesim.runtime.images import ImageStore
 
 LEASE_DURATION = 40  # seconds

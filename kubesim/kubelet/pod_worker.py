@@ -7,6 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from kubesim.apimachinery.objects import (
+    Object,
+    is_being_deleted,
+    object_reference,
+    pod_is_finished,
+    timestamp,
+)
 from kubesim.apiserver.errors import StatusError
 from kubesim.kubelet import mounts, status
 from kubesim.kubelet.container import ContainerRunner, Role
@@ -14,7 +21,6 @@ from kubesim.kubelet.context import NodeContext
 from kubesim.kubelet.images import Waiting
 from kubesim.kubelet.sources import MissingSourceError, Sources
 from kubesim.kubelet.volumes import REFRESH, Volume, VolumeRefusedError
-from kubesim.objects import Object, is_being_deleted, object_reference, pod_is_finished, timestamp
 from kubesim.runtime.container import MountPoint, Sandbox, make_sandbox
 from kubesim.runtime.filesystem import File
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
+from kubesim.apimachinery.objects import Object
 from kubesim.clock import Clock
 from kubesim.kubelet import probes
 from kubesim.kubelet.images import Event
-from kubesim.objects import Object
 
 Action = Callable[[], Awaitable[None]]
 

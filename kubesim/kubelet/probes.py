@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
+from kubesim.apimachinery.objects import Object
 from kubesim.clock import Clock
-from kubesim.network import NetworkNamespace
-from kubesim.objects import Object
+from kubesim.network.fabric import NetworkNamespace
 from kubesim.runtime import http
 from kubesim.runtime.container import Container, StartError
 from kubesim.runtime.process import reason

@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from kubesim import quantity
+from kubesim.apimachinery import quantity
+from kubesim.apimachinery.objects import Object
 from kubesim.apiserver.errors import StatusError
-from kubesim.client import Client
+from kubesim.clientgo.client import Client
 from kubesim.kubelet.node import CAPACITY
-from kubesim.objects import Object
 
 SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from kubesim.objects import Object, condition, timestamp
+from kubesim.apimachinery.objects import Object, condition, timestamp
 
 ORDER = (
     "PodReadyToStartContainers",

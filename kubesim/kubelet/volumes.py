@@ -4,9 +4,9 @@ import posixpath
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from kubesim.apimachinery.objects import Object
 from kubesim.kubelet import sources
 from kubesim.kubelet.sources import MissingSourceError, Sources
-from kubesim.objects import Object
 from kubesim.runtime.filesystem import Directory, File, Link, Node
 
 Files = dict[str, tuple[bytes, int]]  # path: content and mode

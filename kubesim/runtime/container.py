@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kubesim.clock import Clock
-from kubesim.network import Network, NetworkNamespace
+from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime.commands import find_program
 from kubesim.runtime.filesystem import FileSystem, Node
 from kubesim.runtime.images import Image

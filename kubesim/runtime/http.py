@@ -6,7 +6,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
 
-from kubesim.network import Connection
+from kubesim.network.fabric import Connection
 
 MAX_HEAD = 100  # lines
 

@@ -24,7 +24,7 @@ from kubesim.runtime.signals import LINUX
 from kubesim.runtime.streams import Null, OpenDirectory, OpenFile, Pipe, Regular
 
 if TYPE_CHECKING:
-    from kubesim.network import NetworkNamespace
+    from kubesim.network.fabric import NetworkNamespace
 
 logger = logging.getLogger(__name__)
 

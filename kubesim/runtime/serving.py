@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from kubesim.network import Connection, Listener
+from kubesim.network.fabric import Connection, Listener
 from kubesim.runtime.process import Process
 
 Handler = Callable[[Connection], Awaitable[None]]

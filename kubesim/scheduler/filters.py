@@ -9,11 +9,11 @@ value}, that the pod didn't tolerate" and "node(s) didn't match Pod's node affin
 from collections.abc import Callable
 from decimal import Decimal
 
-from kubesim.objects import Object
+from kubesim.apimachinery.objects import Object
+from kubesim.apimachinery.taints import tolerates
 from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread
 from kubesim.scheduler.framework import ClusterEvent, FilterPlugin, NodeTest, Rejection
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot, host_ports, requests
-from kubesim.taints import tolerates
 
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 BLOCKING_EFFECTS = {"NoSchedule", "NoExecute"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from kubesim.objects import Object
+from kubesim.apimachinery.objects import Object
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot
 
 MAX_SCORE = 100

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kubesim.labels import matches
-from kubesim.objects import Object, labels_of
+from kubesim.apimachinery.labels import matches
+from kubesim.apimachinery.objects import Object, labels_of
 from kubesim.scheduler.framework import MAX_SCORE, NodeTest, Rejection, Scores
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot
 

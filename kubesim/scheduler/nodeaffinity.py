@@ -1,7 +1,7 @@
 """NodeAffinity: nodes chosen by their labels (`pkg/scheduler/framework/plugins/nodeaffinity`)."""
 
-from kubesim.labels import has_all, node_selector_matches, term_matches
-from kubesim.objects import Object
+from kubesim.apimachinery.labels import has_all, node_selector_matches, term_matches
+from kubesim.apimachinery.objects import Object
 from kubesim.scheduler.framework import NodeTest, Rejection, Scores, normalize
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot
 

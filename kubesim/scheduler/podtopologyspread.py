@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kubesim.labels import has_all, matches
-from kubesim.objects import Object, controller_of, is_being_deleted, labels_of, uid
+from kubesim.apimachinery.labels import has_all, matches
+from kubesim.apimachinery.objects import Object, controller_of, is_being_deleted, labels_of, uid
+from kubesim.apimachinery.taints import tolerates
 from kubesim.scheduler.framework import MAX_SCORE, NodeTest, Rejection, Scores
 from kubesim.scheduler.nodeaffinity import allows
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot
-from kubesim.taints import tolerates
 
 HOSTNAME = "kubernetes.io/hostname"
 DEFAULTS = (

@@ -9,7 +9,7 @@ PodDisruptionBudgets to respect here.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kubesim.objects import Object, is_being_deleted
+from kubesim.apimachinery.objects import Object, is_being_deleted
 from kubesim.scheduler.filters import judge
 from kubesim.scheduler.framework import Rejection, explain
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot, priority

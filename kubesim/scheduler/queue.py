@@ -8,8 +8,8 @@ that one of the plugins that rejected it cares about, at the latest after five m
 import asyncio
 from dataclasses import dataclass
 
+from kubesim.apimachinery.objects import Object, key, uid
 from kubesim.clock import Clock
-from kubesim.objects import Object, key, uid
 from kubesim.scheduler.framework import ClusterEvent
 from kubesim.scheduler.snapshot import priority
 

@@ -12,14 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from kubesim.absence import NOT_FOUND, tolerating
-from kubesim.apiserver.errors import StatusError
-from kubesim.client import Client
-from kubesim.clock import Clock
-from kubesim.disruption import disrupt
-from kubesim.events import SeriesRecorder
-from kubesim.informer import Change, InformerFactory
-from kubesim.objects import (
+from kubesim.apimachinery.objects import (
     Object,
     condition,
     is_being_deleted,
@@ -29,6 +22,13 @@ from kubesim.objects import (
     timestamp,
     uid,
 )
+from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.absence import NOT_FOUND, tolerating
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.disruption import disrupt
+from kubesim.clientgo.events import SeriesRecorder
+from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clock import Clock
 from kubesim.scheduler import preemption
 from kubesim.scheduler.filters import FILTERS, judge
 from kubesim.scheduler.framework import ClusterEvent, Rejection, explain

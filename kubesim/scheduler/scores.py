@@ -5,11 +5,11 @@ Weights are those of the default profile.
 
 from decimal import Decimal
 
-from kubesim.objects import Object
+from kubesim.apimachinery.objects import Object
+from kubesim.apimachinery.taints import covers
 from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread
 from kubesim.scheduler.framework import MAX_SCORE, ScorePlugin, Scores, normalize
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot, presumed_requests, requests
-from kubesim.taints import covers
 
 SCORED_RESOURCES = ("cpu", "memory")
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from kubesim.client import Client
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.events import EventRecorder
+from kubesim.clientgo.informer import InformerFactory
+from kubesim.clientgo.leaderelection import LeaderElector, identity_of
 from kubesim.clock import Clock
-from kubesim.events import EventRecorder
-from kubesim.informer import InformerFactory
-from kubesim.leaderelection import LeaderElector, identity_of
 from kubesim.scheduler.scheduler import Scheduler
 
 USER = "system:kube-scheduler"

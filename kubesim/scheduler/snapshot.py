@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
-from kubesim.objects import Object, labels_of
-from kubesim.quantity import parse
+from kubesim.apimachinery.objects import Object, labels_of
+from kubesim.apimachinery.quantity import parse
 
 Resources = Counter[str]
 HostPort = tuple[str, str, int]

@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from kubesim.apimachinery.objects import is_being_deleted, micro_timestamp, timestamp
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.server import APIServer
-from kubesim.client import Client
+from kubesim.clientgo.client import Client
+from kubesim.clientgo.informer import Informer
 from kubesim.clock import Clock
 from kubesim.controllers.manager import ControllerManager
-from kubesim.etcd import Etcd
-from kubesim.informer import Informer
-from kubesim.objects import is_being_deleted, micro_timestamp, timestamp
+from kubesim.etcd.store import Etcd
 from kubesim.scheduler import server as scheduler_server
 
 HOST = "control-plane"

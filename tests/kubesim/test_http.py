@@ -9,7 +9,7 @@ import pytest
 
 from kubesim.apiserver.request import Response, Upgrade
 from kubesim.http import HTTPServer, PortTakenError, server_tls
-from kubesim.pki import PKI
+from kubesim.kubeadm.pki import PKI
 
 
 class Site:

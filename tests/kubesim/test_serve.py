@@ -15,8 +15,8 @@ from base64 import b64decode
 import pytest
 import yaml
 
-from kubesim import kindconfig
-from kubesim.kindconfig import ConfigError
+from kubesim.kubeadm import kindconfig
+from kubesim.kubeadm.kindconfig import ConfigError
 from kubesim.serve import DataError, Settings, settings_of
 
 TIMEOUT = 30

@@ -8,7 +8,7 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
-from kubesim.apiserver.fields import Cause
+from kubesim.apiserver.patch.fields import Cause
 from kubesim.apiserver.validation import apps, core, names, pods, rbac, services
 from kubesim.apiserver.validation.metadata import NameCheck, metadata, metadata_update
 

@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import Cause, forbidden, immutable, invalid, not_supported, required
+from kubesim.apimachinery.labels import matches
+from kubesim.apiserver.patch.fields import (
+    Cause,
+    forbidden,
+    immutable,
+    invalid,
+    not_supported,
+    required,
+)
 from kubesim.apiserver.validation import names
 from kubesim.apiserver.validation.containers import not_negative
 from kubesim.apiserver.validation.metadata import annotations, each, labels, selector
 from kubesim.apiserver.validation.pods import pod_spec
-from kubesim.labels import matches
 
 Object = dict[str, Any]
 STRATEGIES = ("Recreate", "RollingUpdate")

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import (
+from kubesim.apimachinery.quantity import parse
+from kubesim.apiserver.patch.fields import (
     Cause,
     duplicate,
     forbidden,
@@ -15,7 +16,6 @@ from kubesim.apiserver.fields import (
 )
 from kubesim.apiserver.validation import names
 from kubesim.apiserver.validation.metadata import each, unique
-from kubesim.quantity import parse
 
 Object = dict[str, Any]
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")

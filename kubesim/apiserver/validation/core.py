@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import (
+from kubesim.apiserver.patch.fields import (
     Cause,
     forbidden,
     immutable,

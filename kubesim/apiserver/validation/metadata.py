@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import (
+from kubesim.apiserver.patch.fields import (
     Cause,
     duplicate,
     forbidden,

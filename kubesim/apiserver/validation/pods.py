@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import (
+from kubesim.apiserver.patch.fields import (
     Cause,
     duplicate,
     forbidden,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import Cause, invalid, not_supported, required
+from kubesim.apiserver.patch.fields import Cause, invalid, not_supported, required
 
 Object = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"

@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.fields import Cause, duplicate, forbidden, invalid, not_supported, required
+from kubesim.apiserver.patch.fields import (
+    Cause,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
 from kubesim.apiserver.validation import names
 from kubesim.apiserver.validation.metadata import each, labels
 

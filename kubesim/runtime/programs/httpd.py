@@ -3,7 +3,7 @@
 import posixpath
 import urllib.parse
 
-from kubesim.network import Connection
+from kubesim.network.fabric import Connection
 from kubesim.runtime import http
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.applet import AppletError, Options, applet

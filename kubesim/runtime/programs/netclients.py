@@ -6,7 +6,7 @@ import ipaddress
 import posixpath
 from urllib.parse import urlsplit
 
-from kubesim.network import Connection
+from kubesim.network.fabric import Connection
 from kubesim.runtime import http
 from kubesim.runtime.commands import find_for
 from kubesim.runtime.process import Process, reason

@@ -7,7 +7,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from functools import partial
 
-from kubesim.network import Connection, Listener
+from kubesim.network.fabric import Connection, Listener
 from kubesim.runtime import http
 from kubesim.runtime.filesystem import File
 from kubesim.runtime.process import Process

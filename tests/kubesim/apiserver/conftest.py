@@ -7,9 +7,9 @@ import pytest
 
 from kubesim.apiserver.request import Request, UserInfo
 from kubesim.apiserver.server import APIServer
-from kubesim.client import Client
+from kubesim.clientgo.client import Client
 from kubesim.clock import Clock
-from kubesim.etcd import Etcd
+from kubesim.etcd.store import Etcd
 
 ADMIN = UserInfo("admin", groups=("system:masters",))
 CONTENT_TYPES = {

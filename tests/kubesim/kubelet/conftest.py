@@ -4,10 +4,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from kubesim.apimachinery.objects import condition
 from kubesim.apiserver.errors import StatusError
 from kubesim.clock import Clock
 from kubesim.cluster import Cluster
-from kubesim.objects import condition
 
 
 class Lab:

@@ -1,6 +1,6 @@
 """Nodes: registration, heartbeats, and what a power cut does to their Pods."""
 
-from kubesim.objects import condition_status, parse_time
+from kubesim.apimachinery.objects import condition_status, parse_time
 
 LEASES = "leases.coordination.k8s.io"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kubesim.clock import Clock
-from kubesim.network import Network
+from kubesim.network.fabric import Network
 from kubesim.runtime.container import Container, ContainerConfig, MountPoint, make_sandbox
 from kubesim.runtime.filesystem import File
 from kubesim.runtime.images import ImageStore

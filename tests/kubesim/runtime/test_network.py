@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubesim.network import ServicePort
+from kubesim.network.fabric import ServicePort
 
 SERVE = "mkdir /www; echo $NAME > /www/index.html; httpd -f -p 8080 -h /www"
 

@@ -1,0 +1,1 @@
+"""What every part knows of an object: names, labels, quantities, taints."""

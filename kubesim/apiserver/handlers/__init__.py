@@ -1,0 +1,1 @@
+"""What answers a request: reads, writes, watches, streams, discovery."""

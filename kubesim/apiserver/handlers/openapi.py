@@ -1,0 +1,163 @@
+"""The published schema, one OpenAPI v3 document a group and version, for `kubectl explain`.
+
+kubectl also learns here, from the parameters of a kind's patch operation, that the server checks
+fields and knows dry runs. See https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from kubesim.api import schema
+from kubesim.api.resources import RESOURCES, Resource
+from kubesim.apiserver import errors
+from kubesim.apiserver.handlers.discovery import VERSION, group_versions
+from kubesim.apiserver.request import Request, Response, UserInfo
+from kubesim.apiserver.responses import json_response
+
+Object = dict[str, Any]
+
+OLD_PREFIX = '"#/definitions/'
+NEW_PREFIX = '"#/components/schemas/'
+JSON = "application/json"
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+PATCH_TYPES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+)
+WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
+NAMED = ("get", "update", "patch", "delete")
+METHODS = {"create": "post", "update": "put", "patch": "patch", "delete": "delete", "get": "get"}
+
+
+class OpenAPI:
+    """Answers /openapi/v3 and the documents below it."""
+
+    async def __call__(self, request: Request, user: UserInfo) -> Response | None:
+        """The answer, or None when the path is another."""
+        path = request.path.strip("/")
+        if path == "openapi/v2":
+            return _empty_v2(request)
+        if path == "openapi/v3":
+            return json_response({"paths": _index()})
+        name = path.removeprefix("openapi/v3/")
+        for group, version in group_versions():
+            if path != name and name == _path(group, version):
+                return Response(200, {"content-type": JSON}, _document(group, version))
+        return None
+
+
+def _empty_v2(request: Request) -> Response:
+    """The old form of the schema, with nothing in it.
+
+    kubectl reads it, as protobuf only, to look for kinds that it has not found in the new form; it
+    gives up with an obscure message when it cannot. No bytes are a message without fields.
+    """
+    if "protobuf" not in request.headers.get("accept", ""):
+        raise errors.not_acceptable([V2_PROTOBUF])
+    return Response(200, {"content-type": V2_PROTOBUF})
+
+
+def _path(group: str, version: str) -> str:
+    return f"apis/{group}/{version}" if group else f"api/{version}"
+
+
+def _index() -> Object:
+    paths = {}
+    for group, version in group_versions():
+        name, fingerprint = _path(group, version), _fingerprint(group, version)
+        paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={fingerprint}"}
+    return paths
+
+
+@cache
+def _fingerprint(group: str, version: str) -> str:
+    """A hash of a document: clients keep a copy for as long as it stays the same."""
+    return hashlib.sha256(_document(group, version)).hexdigest().upper()
+
+
+@cache
+def _document(group: str, version: str) -> bytes:
+    resources = [r for r in RESOURCES if (r.group, r.version) == (group, version)]
+    roots = [_schema_of(r.group, r.version, r.kind) for r in resources]
+    roots += [_schema_of(r.group, r.version, r.list_kind) for r in resources]
+    document = {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
+        "paths": {path: item for r in resources for path, item in _path_items(r)},
+        "components": {"schemas": _closure([root for root in roots if root])},
+    }
+    text = json.dumps(document, separators=(",", ":"))
+    return text.replace(OLD_PREFIX, NEW_PREFIX).encode()
+
+
+def _schema_of(group: str, version: str, kind: str) -> str | None:
+    return schema.definition_names().get((group, version, kind))
+
+
+def _closure(roots: list[str]) -> Object:
+    """The definitions of these names and of all that they refer to."""
+    found: Object = {}
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = schema.definitions()[name]
+            waiting += _references(found[name])
+    return dict(sorted(found.items()))
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key == "$ref":
+                yield item.removeprefix(schema.PREFIX)
+            else:
+                yield from _references(item)
+
+
+def _path_items(resource: Resource) -> Iterator[tuple[str, Object]]:
+    collection = f"/{_path(resource.group, resource.version)}/"
+    collection += "namespaces/{namespace}/" * resource.namespaced + resource.plural
+    verbs = resource.verbs
+    yield collection, _operations(resource, [v for v in ("list", "create") if v in verbs])
+    if "get" in verbs:
+        named = [verb for verb in verbs if verb in NAMED]
+        yield collection + "/{name}", _operations(resource, named)
+
+
+def _operations(resource: Resource, verbs: list[str]) -> Object:
+    return {METHODS.get(verb, "get"): _operation(resource, verb) for verb in verbs}
+
+
+def _operation(resource: Resource, verb: str) -> Object:
+    kind = resource.list_kind if verb == "list" else resource.kind
+    name = _schema_of(resource.group, resource.version, kind)
+    content = {JSON: {"schema": {"$ref": f"{schema.PREFIX}{name}"}}}
+    operation: Object = {
+        "responses": {"200": {"description": "OK", "content": content}},
+        "x-kubernetes-action": verb,
+        "x-kubernetes-group-version-kind": {
+            "group": resource.group,
+            "version": resource.version,
+            "kind": resource.kind,
+        },
+    }
+    if verb in ("create", "update"):
+        operation["requestBody"] = {"content": content}
+    if verb == "patch":
+        operation["requestBody"] = {"content": {media_type: {} for media_type in PATCH_TYPES}}
+    if verb in ("create", "update", "patch"):
+        operation["parameters"] = [_query(name) for name in WRITE_PARAMETERS]
+    return operation
+
+
+def _query(name: str) -> Object:
+    return {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}

@@ -1,0 +1,281 @@
+"""The handlers of get, list and watch."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+from kubesim.apiserver import errors
+from kubesim.apiserver.call import JSON_HEADERS, Call
+from kubesim.apiserver.handlers import selectors
+from kubesim.apiserver.handlers.watch import (
+    Encode,
+    bookmark,
+    changes,
+    encode_event,
+    error_event,
+    expired,
+    stream,
+)
+from kubesim.apiserver.patch import fields
+from kubesim.apiserver.registry import subresources
+from kubesim.apiserver.registry.registry import Registry
+from kubesim.apiserver.registry.storage import Object, Stored, dump, list_json, storage_key
+from kubesim.apiserver.request import Response
+from kubesim.apiserver.serialization import table
+from kubesim.etcd.store import CompactedError, Event, Range
+
+TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105
+LATEST = -1
+LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
+CHUNK_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. "
+    "You can start a new list without the continue parameter, or use the continue token in "
+    "this response to retrieve the remainder of the results. Continuing with the provided "
+    "token results in an inconsistent list - objects that were created, modified, or deleted "
+    "between the time the first chunk was returned and now may show up in the list."
+)
+
+
+class Reads:
+    """Answers what changes nothing."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._storage = registry.storage
+
+    def get(self, call: Call) -> Response:
+        """Answer with one object, or its scale."""
+        stored = self._registry.get(call.resource, call.info.namespace, call.info.name)
+        if call.info.subresource == "scale":
+            return call.answer_object(200, subresources.scale_of(stored.object))
+        if _wants_table(call):
+            return self._table(call, [stored], {"resourceVersion": str(stored.revision)})
+        return call.answer(200, stored)
+
+    def list_objects(self, call: Call) -> Response:
+        """Answer with a list, whole or a chunk of it."""
+        items, metadata = self.find(call)
+        if _wants_table(call):
+            return self._table(call, items, metadata)
+        return Response(200, JSON_HEADERS, list_json(call.resource, items, metadata) + b"\n")
+
+    def find(self, call: Call) -> tuple[list[Stored], Object]:
+        """Return the objects that a call selects, and the metadata of their list."""
+        _check_version_match(call)
+        limit = call.number("limit")
+        token = _read_token(call)
+        found = self._range(call, token)
+        items = [self._storage.load(call.resource, record) for record in found.records]
+        selects = _predicate(call)
+        if selects:
+            items = [item for item in items if selects(item.object)]
+        metadata: Object = {"resourceVersion": str(found.revision)}
+        if 0 < limit < len(items):
+            following = _key(items[limit]).removeprefix(_prefix(call))
+            metadata["continue"] = _Token(found.revision, following).text()
+            if not selects:
+                metadata["remainingItemCount"] = len(items) - limit
+            items = items[:limit]
+        return items, metadata
+
+    def _range(self, call: Call, token: "_Token | None") -> Range:
+        store, prefix = self._storage.store, _prefix(call)
+        if token:
+            revision = 0 if token.revision == LATEST else token.revision
+            try:
+                return store.range(prefix, start=prefix + token.start, revision=revision)
+            except CompactedError:
+                error = errors.expired(CHUNK_TOO_OLD)
+                error.list_metadata = {"continue": _Token(LATEST, token.start).text()}
+                raise error from None
+        asked = self._revision(call)
+        if asked and call.parameter("resourceVersionMatch") == "Exact":
+            try:
+                return store.range(prefix, revision=asked)
+            except CompactedError:
+                raise errors.expired(LIST_TOO_OLD) from None
+        return store.range(prefix)
+
+    def _revision(self, call: Call) -> int:
+        """Return the asked-for revision, 0 for the latest. Raises 400, and 504 for the future."""
+        text = call.parameter("resourceVersion") or "0"
+        if not text.isdecimal():
+            raise errors.bad_request(
+                f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+                f'strconv.ParseUint: parsing "{text}": invalid syntax'
+            )
+        asked, current = int(text), self._storage.store.revision
+        if asked > current:
+            error = errors.timeout(
+                f"Timeout: Too large resource version: {asked}, current: {current}"
+            )
+            cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+            error.details = {"causes": [cause], "retryAfterSeconds": 1}
+            raise error
+        return asked
+
+    def _table(self, call: Call, items: list[Stored], metadata: Object) -> Response:
+        rendered = table.render(
+            call.resource.full_name,
+            [item.object for item in items],
+            self._registry.clock.now(),
+            list_metadata=metadata,
+            include=call.parameter("includeObject", "Metadata"),
+        )
+        return Response(200, JSON_HEADERS, dump(rendered) + b"\n")
+
+    def watch(self, call: Call) -> Response:
+        """Answer with a stream of events."""
+        resource, store = call.resource, self._storage.store
+        selects, encode = _predicate(call), self._encoder(call)
+        asked = self._revision(call)
+        wants_initial = call.request.flag("sendInitialEvents")
+        bookmarks = call.request.flag("allowWatchBookmarks")
+        _check_initial_events(call)
+        initial: list[bytes] = []
+        if wants_initial or (not asked and "sendInitialEvents" not in call.request.query):
+            found = store.range(_prefix(call))
+            items = [self._storage.load(resource, record) for record in found.records]
+            initial = [encode("ADDED", i) for i in items if not selects or selects(i.object)]
+            asked = found.revision
+            if wants_initial and bookmarks:
+                end = bookmark(resource, asked, initial_end=True)
+                initial.append(encode_event("BOOKMARK", end))
+        try:
+            events = store.watch(_prefix(call), asked)
+        except CompactedError as error:
+            gone = expired(asked, error.args[1])
+            return Response(200, JSON_HEADERS, error_event(gone))
+
+        def translate(event: Event) -> bytes | None:
+            change = changes(self._storage, resource, event, selects)
+            return encode(*change) if change else None
+
+        def progress() -> bytes:
+            return encode_event("BOOKMARK", bookmark(resource, store.revision))
+
+        lines = stream(
+            events,
+            initial,
+            translate,
+            progress if bookmarks else None,
+            self._registry.clock,
+            call.number("timeoutSeconds") or None,
+        )
+        return Response(200, JSON_HEADERS, lines)
+
+    def _encoder(self, call: Call) -> Encode:
+        """Return what turns an event into a line: the object itself, or a table of one row."""
+        if not _wants_table(call):
+            return encode_event
+        include = call.parameter("includeObject", "Metadata")
+        headings = True
+
+        def encode(kind: str, stored: Stored) -> bytes:
+            nonlocal headings
+            rendered = table.render(
+                call.resource.full_name,
+                [stored.object],
+                self._registry.clock.now(),
+                list_metadata={"resourceVersion": str(stored.revision)},
+                include=include,
+                headings=headings,
+            )
+            headings = False
+            return dump({"type": kind, "object": rendered}) + b"\n"
+
+        return encode
+
+
+def _key(stored: Stored) -> str:
+    metadata = stored.object["metadata"]
+    return storage_key(stored.resource, metadata.get("namespace", ""), metadata["name"])
+
+
+@dataclass(frozen=True)
+class _Token:
+    """Where a chunked list goes on: a revision, and the first key of the next chunk."""
+
+    revision: int
+    start: str
+
+    def text(self) -> str:
+        token = {"v": TOKEN_VERSION, "rv": self.revision, "start": self.start}
+        return base64.urlsafe_b64encode(dump(token)).decode().rstrip("=")
+
+
+def _read_token(call: Call) -> _Token | None:
+    text = call.parameter("continue")
+    if not text:
+        return None
+    if call.parameter("resourceVersion") not in ("", "0"):
+        raise errors.bad_request("specifying resource version is not allowed when using continue")
+    try:
+        token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return _Token(int(token["rv"]), str(token["start"]))
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise errors.bad_request(
+            f"invalid continue token: continue key is not valid: {error}"
+        ) from None
+
+
+def _check_version_match(call: Call) -> None:
+    match = call.parameter("resourceVersionMatch")
+    if not match:
+        return
+    path = "resourceVersionMatch"
+    if not call.parameter("resourceVersion"):
+        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        cause = fields.forbidden(path, why)
+    elif call.parameter("continue"):
+        cause = fields.forbidden(path, "resourceVersionMatch is forbidden for continue")
+    elif match not in ("Exact", "NotOlderThan"):
+        cause = fields.not_supported(path, match, ("Exact", "NotOlderThan", ""))
+    elif match == "Exact" and call.parameter("resourceVersion") == "0":
+        why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        cause = fields.forbidden(path, why)
+    else:
+        return
+    raise errors.invalid("ListOptions.meta.k8s.io", "", [cause])
+
+
+def _check_initial_events(call: Call) -> None:
+    match = call.parameter("resourceVersionMatch")
+    if "sendInitialEvents" not in call.request.query:
+        if not match:
+            return
+        cause = fields.forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        )
+    elif match == "NotOlderThan":
+        return
+    else:
+        cause = fields.forbidden(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        )
+    raise errors.invalid("ListOptions.meta.k8s.io", "", [cause])
+
+
+def _prefix(call: Call) -> str:
+    namespace = call.info.namespace
+    if call.resource.namespaced and namespace:
+        return f"{call.resource.prefix}{namespace}/"
+    return call.resource.prefix
+
+
+def _predicate(call: Call) -> selectors.Predicate | None:
+    resource = call.resource
+    terms = [call.parameter("fieldSelector")]
+    if call.info.name:
+        terms.append(f"metadata.name={call.info.name}")
+    return selectors.predicate(
+        selectors.parse_labels(call.parameter("labelSelector")),
+        selectors.parse_fields(",".join(filter(None, terms)), resource.field_labels),
+    )
+
+
+def _wants_table(call: Call) -> bool:
+    return table.wanted(call.request.headers.get("accept", ""))

@@ -1,0 +1,1 @@
+"""The patch formats, and who owns which field."""

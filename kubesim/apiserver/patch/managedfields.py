@@ -1,0 +1,123 @@
+"""metadata.managedFields: who owns which field, kept up to date by every write.
+
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/ and
+k8s.io/apimachinery/pkg/util/managedfields.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kubesim.api.schema import Type
+from kubesim.apiserver.patch import fieldsets
+from kubesim.apiserver.patch.fieldsets import SELF, Tree
+
+Object = dict[str, Any]
+UNTRACKED_METADATA = (
+    *("name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion"),
+    *("managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"),
+)
+APPLY, UPDATE = "Apply", "Update"
+
+
+@dataclass(frozen=True)
+class Manager:
+    """What tells one entry of managedFields from another."""
+
+    name: str
+    operation: str
+    api_version: str
+    subresource: str = ""
+
+    def describe(self) -> str:
+        """Return the manager as a conflict names it."""
+        told = f'"{self.name}"'
+        if self.subresource:
+            told += f' with subresource "{self.subresource}"'
+        return f"{told} using {self.api_version}" if self.operation == UPDATE else told
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The fields that a manager owns, and when that last changed."""
+
+    fields: Tree
+    time: str
+
+
+Entries = dict[Manager, Entry]
+
+
+def read(obj: Object) -> Entries:
+    """Return an object's managers."""
+    return {
+        Manager(
+            entry.get("manager", ""),
+            entry["operation"],
+            entry["apiVersion"],
+            entry.get("subresource", ""),
+        ): Entry(fieldsets.load(entry.get("fieldsV1", {})), entry.get("time", ""))
+        for entry in obj.get("metadata", {}).get("managedFields", ())
+    }
+
+
+def write(obj: Object, entries: Entries) -> None:
+    """Put the managers into an object: appliers first, then by time and name."""
+    ordered = sorted(
+        (item for item in entries.items() if item[1].fields),
+        key=lambda item: (item[0].operation, item[1].time, item[0].name, item[0].subresource),
+    )
+    obj["metadata"]["managedFields"] = [_encode(manager, entry) for manager, entry in ordered]
+    if not ordered:
+        del obj["metadata"]["managedFields"]
+
+
+def _encode(manager: Manager, entry: Entry) -> Object:
+    encoded = {
+        "manager": manager.name,
+        "operation": manager.operation,
+        "apiVersion": manager.api_version,
+        "time": entry.time,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fieldsets.dump(entry.fields),
+    }
+    if manager.subresource:
+        encoded["subresource"] = manager.subresource
+    return encoded
+
+
+def tracked(tree: Tree, reset: Iterable[str]) -> Tree:
+    """Return a set without what nobody owns: identity, the server's fields, and `reset` ones."""
+    result = {key: child for key, child in tree.items() if key not in (SELF, *_fields(reset))}
+    for key in _fields(("kind", "apiVersion")):
+        result.pop(key, None)
+    metadata = result.get("f:metadata", {})
+    kept = {k: child for k, child in metadata.items() if k not in _fields(UNTRACKED_METADATA)}
+    result["f:metadata"] = {key: child for key, child in kept.items() if key != SELF}
+    if not result["f:metadata"]:
+        del result["f:metadata"]
+    return result
+
+
+def _fields(names: Iterable[str]) -> list[str]:
+    return [f"f:{name}" for name in names]
+
+
+def record_update(
+    new: Object, old: Object, of: Type, manager: Manager, now: str, reset: Iterable[str]
+) -> None:
+    """Give an updating manager the fields that it changed, and take them from the others."""
+    entries = read(old)
+    changed, removed = fieldsets.compare(old, new, of)
+    changed, removed = tracked(changed, reset), tracked(removed, reset)
+    if changed or removed:
+        touched = fieldsets.union(changed, removed)
+        for other, entry in entries.items():
+            lost = touched if other != manager else removed
+            if fieldsets.intersection(entry.fields, lost):
+                kept = fieldsets.difference(entry.fields, lost)
+                entries[other] = Entry(kept, entry.time)
+        if changed:
+            owned = entries[manager].fields if manager in entries else {}
+            entries[manager] = Entry(fieldsets.union(owned, changed), now)
+    write(new, entries)

@@ -1,0 +1,1 @@
+"""How objects are kept: defaulting, admission, strategies, deletion, storage."""

@@ -1,0 +1,136 @@
+"""Objects in the store: their keys, their bytes, and the decoded form that reads share.
+
+Like the real API server's storage layer, the resourceVersion is not stored but is the revision
+at which the store last changed the key. Decoded objects are shared by all readers: nobody may
+change one.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kubesim.api.resources import Resource
+from kubesim.etcd.record import Record
+from kubesim.etcd.store import Delete, Etcd, Event, Put
+
+Object = dict[str, Any]
+CACHE_LIMIT = 20_000
+
+
+def dump(value: Any) -> bytes:
+    """Return compact JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def storage_key(resource: Resource, namespace: str, name: str) -> str:
+    """Return an object's key, the same as in the real etcd: /registry/pods/default/web."""
+    if resource.namespaced:
+        return f"{resource.prefix}{namespace}/{name}"
+    return f"{resource.prefix}{name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An object as it is at one revision."""
+
+    object: Object
+    revision: int
+    resource: Resource
+
+    def at(self, revision: int) -> "Stored":
+        """Return the same object as of another revision."""
+        metadata = self.object["metadata"] | {"resourceVersion": str(revision)}
+        return Stored(self.object | {"metadata": metadata}, revision, self.resource)
+
+    @cached_property
+    def json(self) -> bytes:
+        """The object's compact JSON, made once for all who read this revision."""
+        return dump(self.object)
+
+    @cached_property
+    def item_json(self) -> bytes:
+        """The same without kind and apiVersion, as it stands in a list."""
+        resource = self.resource
+        head = f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",'
+        return b"{" + self.json[len(head) :]
+
+
+class Storage:
+    """Reads and writes objects in the store, with optimistic concurrency."""
+
+    def __init__(self, store: Etcd) -> None:
+        self.store = store
+        self._recent: dict[str, tuple[Stored, ...]] = {}  # the latest and the one before
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Stored | None:
+        """Return the object as it is now, or None."""
+        record = self.store.get(storage_key(resource, namespace, name))
+        return self.load(resource, record) if record else None
+
+    def load(self, resource: Resource, record: Record) -> Stored:
+        """Return a record's object, decoded once while it is recent."""
+        recent = self._recent.get(record.key, ())
+        for known in recent:
+            if known.revision == record.revision:
+                return known
+        assert record.value is not None
+        obj = json.loads(record.value)
+        obj["metadata"]["resourceVersion"] = str(record.revision)
+        stored = Stored(obj, record.revision, resource)
+        if not recent or recent[0].revision < record.revision:
+            self._keep(record.key, stored)
+        return stored
+
+    def _keep(self, key: str, stored: Stored) -> None:
+        """Keep a decoded object for the next reader; what is gone goes with the rest."""
+        if len(self._recent) >= CACHE_LIMIT:
+            self._recent.clear()
+        self._recent[key] = (stored, *self._recent.get(key, ())[:1])
+
+    def load_deleted(self, resource: Resource, event: Event) -> Stored:
+        """Return what a deletion took away, at the deletion's own revision."""
+        assert event.previous
+        last = self.load(resource, event.previous)
+        return last.at(event.record.revision)
+
+    def create(self, resource: Resource, obj: Object, lease: int = 0) -> Stored | None:
+        """Write a new object; None when the name is taken."""
+        return self._write(resource, obj, 0, lease)
+
+    def update(self, current: Stored, obj: Object) -> Stored | None:
+        """Replace an object; None when it is no longer the current one."""
+        record = self.store.get(self._key(current.resource, current.object))
+        return self._write(current.resource, obj, current.revision, record.lease if record else 0)
+
+    def delete(self, current: Stored) -> Stored | None:
+        """Delete an object; None when it is no longer the current one."""
+        key = self._key(current.resource, current.object)
+        result = self.store.txn({key: current.revision}, [Delete(key)])
+        if not result.succeeded:
+            return None
+        return current.at(result.revision)
+
+    def _write(self, resource: Resource, obj: Object, expected: int, lease: int) -> Stored | None:
+        key = self._key(resource, obj)
+        obj["metadata"].pop("resourceVersion", None)
+        result = self.store.txn({key: expected}, [Put(key, dump(obj), lease)])
+        if not result.succeeded:
+            return None
+        obj["metadata"]["resourceVersion"] = str(result.revision)
+        stored = Stored(obj, result.revision, resource)
+        self._keep(key, stored)
+        return stored
+
+    @staticmethod
+    def _key(resource: Resource, obj: Object) -> str:
+        metadata = obj["metadata"]
+        return storage_key(resource, metadata.get("namespace", ""), metadata["name"])
+
+
+def list_json(resource: Resource, items: Sequence[Stored], metadata: dict[str, Any]) -> bytes:
+    """Return the JSON of a list, put together from the items' own."""
+    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+    body = b",".join(item.item_json for item in items)
+    return dump(head)[:-1] + b',"items":[' + body + b"]}"

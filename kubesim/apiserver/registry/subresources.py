@@ -1,0 +1,112 @@
+"""Subresources that are something else than the object they belong to: scale, binding, eviction.
+
+Each is a change of its object, made by the same registry.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from kubesim.apiserver import errors
+from kubesim.apiserver.patch import fields
+
+Object = dict[str, Any]
+
+
+def scale_of(obj: Object) -> Object:
+    """Return the autoscaling/v1 Scale of a Deployment or ReplicaSet."""
+    metadata = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    scale: Object = {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {field: metadata[field] for field in kept},
+        "spec": {"replicas": obj["spec"].get("replicas", 0)},
+        "status": {"replicas": obj.get("status", {}).get("replicas", 0)},
+    }
+    if not scale["spec"]["replicas"]:
+        scale["spec"] = {}
+    selector = selector_text(obj["spec"].get("selector", {}))
+    if selector:
+        scale["status"]["selector"] = selector
+    return scale
+
+
+def selector_text(selector: Object) -> str:
+    """Return a LabelSelector in the form of a query parameter."""
+    terms = [f"{key}={value}" for key, value in sorted(selector.get("matchLabels", {}).items())]
+    for expression in selector.get("matchExpressions", ()):
+        key, values = expression["key"], ",".join(sorted(expression.get("values", ())))
+        terms.append(
+            {
+                "In": f"{key} in ({values})",
+                "NotIn": f"{key} notin ({values})",
+                "Exists": key,
+                "DoesNotExist": f"!{key}",
+            }[expression["operator"]]
+        )
+    return ",".join(terms)
+
+
+def rescale(obj: Object, scale: Object) -> Object:
+    """Return an object with the replicas that a Scale asks for. Raises 422."""
+    replicas = scale.get("spec", {}).get("replicas", 0)
+    metadata = dict(obj["metadata"])
+    if replicas < 0:
+        cause = fields.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise errors.invalid("Scale.autoscaling", metadata["name"], [cause])
+    version = scale.get("metadata", {}).get("resourceVersion")
+    if version:
+        metadata["resourceVersion"] = version
+    return obj | {"metadata": metadata, "spec": obj["spec"] | {"replicas": replicas}}
+
+
+def bind(pod: Object, binding: Object, now: datetime) -> Object:
+    """Return a Pod bound to the node that a Binding names. Raises 409 and 422."""
+    metadata = dict(pod["metadata"])
+    name, target = metadata["name"], binding.get("target", {})
+    _check_target(name, target)
+    if metadata.get("deletionTimestamp"):
+        why = f"pod {name} is being deleted, cannot be assigned to a host"
+        raise errors.conflict("pods/binding", name, why)
+    if pod["spec"].get("nodeName"):
+        why = f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+        raise errors.conflict("pods/binding", name, why)
+    annotations = metadata.get("annotations", {}) | binding["metadata"].get("annotations", {})
+    if annotations:
+        metadata["annotations"] = annotations
+    scheduled = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    conditions = [
+        condition
+        for condition in pod["status"].get("conditions", ())
+        if condition["type"] != "PodScheduled"
+    ]
+    return pod | {
+        "metadata": metadata,
+        "spec": pod["spec"] | {"nodeName": target["name"]},
+        "status": pod["status"] | {"conditions": [*conditions, scheduled]},
+    }
+
+
+def _check_target(name: str, target: Object) -> None:
+    causes = []
+    if target.get("kind", "") not in ("", "Node"):
+        causes.append(fields.not_supported("target.kind", target["kind"], ("Node", "<empty>")))
+    if not target.get("name"):
+        causes.append(fields.required("target.name"))
+    if causes:
+        raise errors.invalid("Binding", name, causes)
+
+
+def succeeded(code: int) -> Object:
+    """Return the Status of a subresource that has nothing else to say."""
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "code": code,
+    }

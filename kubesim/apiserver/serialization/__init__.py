@@ -1,0 +1,1 @@
+"""How objects are read from and written to the wire."""

@@ -1,0 +1,1 @@
+"""The store that only the API server talks to."""

@@ -1,0 +1,1 @@
+"""What makes a cluster before anybody is in it: certificates, default objects, roles."""

@@ -1,0 +1,109 @@
+"""What is in a cluster before anybody creates anything.
+
+The API server itself makes the namespaces, the default roles and the `kubernetes` Service; kubeadm
+adds `cluster-info` and the DNS Service. Objects that are there already are left as they are, but
+for `cluster-info`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.client import Client
+from kubesim.kubeadm import rbac_policy
+
+Object = dict[str, Any]
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SERVICE_IP = "10.96.0.1"
+DNS_IP = "10.96.0.10"
+SECURE_PORT = 6443
+
+
+async def bootstrap(client: Client, *, address: str, cluster_info: str) -> None:
+    """Create what is missing.
+
+    client: of a user who may do everything; address: IP of the control plane's node; cluster_info:
+    a kubeconfig without credentials, as YAML.
+    """
+    for resource, obj in _objects(address):
+        try:
+            await client.create(resource, obj)
+        except StatusError as error:
+            if error.reason != "AlreadyExists":
+                raise
+    info = _cluster_info(cluster_info)  # the server's port may be another one than last time
+    await client.patch("configmaps", "cluster-info", info, "kube-public", kind="apply")
+
+
+def _objects(address: str) -> Iterator[tuple[str, Object]]:
+    for name in NAMESPACES:
+        yield "namespaces", _object("Namespace", name, "")
+    for role in rbac_policy.cluster_roles():
+        yield "clusterroles.rbac.authorization.k8s.io", role
+    for binding in rbac_policy.cluster_role_bindings():
+        yield "clusterrolebindings.rbac.authorization.k8s.io", binding
+    yield "services", _kubernetes_service()
+    yield "endpoints", _kubernetes_endpoints(address)
+    yield "services", _dns_service()
+    yield "roles.rbac.authorization.k8s.io", _cluster_info_role()
+    yield "rolebindings.rbac.authorization.k8s.io", _cluster_info_binding()
+
+
+def _object(kind: str, name: str, namespace: str, api_version: str = "v1") -> Object:
+    metadata = {"name": name}
+    if namespace:
+        metadata["namespace"] = namespace
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def _kubernetes_service() -> Object:
+    service = _object("Service", "kubernetes", "default")
+    service["metadata"]["labels"] = {"component": "apiserver", "provider": "kubernetes"}
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": SECURE_PORT}
+    return {**service, "spec": {"clusterIP": SERVICE_IP, "ports": [port]}}
+
+
+def _kubernetes_endpoints(address: str) -> Object:
+    endpoints = _object("Endpoints", "kubernetes", "default")
+    port = {"name": "https", "port": SECURE_PORT, "protocol": "TCP"}
+    return {**endpoints, "subsets": [{"addresses": [{"ip": address}], "ports": [port]}]}
+
+
+def _dns_service() -> Object:
+    service = _object("Service", "kube-dns", "kube-system")
+    service["metadata"]["labels"] = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+    }
+    ports = [
+        {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+        {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+    ]
+    return {**service, "spec": {"clusterIP": DNS_IP, "ports": ports}}
+
+
+def _cluster_info(kubeconfig: str) -> Object:
+    return {
+        **_object("ConfigMap", "cluster-info", "kube-public"),
+        "data": {"kubeconfig": kubeconfig},
+    }
+
+
+CLUSTER_INFO_ROLE = "kubeadm:bootstrap-signer-clusterinfo"
+
+
+def _cluster_info_role() -> Object:
+    role = _object("Role", CLUSTER_INFO_ROLE, "kube-public", rbac_policy.API_VERSION)
+    return {**role, "rules": [rbac_policy.rule("get", "configmaps", names="cluster-info")]}
+
+
+def _cluster_info_binding() -> Object:
+    binding = _object("RoleBinding", CLUSTER_INFO_ROLE, "kube-public", rbac_policy.API_VERSION)
+    group = "rbac.authorization.k8s.io"
+    return {
+        **binding,
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": CLUSTER_INFO_ROLE},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "system:anonymous"}],
+    }

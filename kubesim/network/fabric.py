@@ -1,0 +1,278 @@
+"""The cluster's network: nodes, Pod addresses, connections between simulated processes.
+
+No real socket is ever opened: a connection is a pair of pipes. Services are translated at the
+connecting end, as kube-proxy's rules do; the table they are translated with is filled by
+`kubesim.network.proxy`, names are answered by `kubesim.network.dns`.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kubesim.clock import Clock
+from kubesim.runtime.filesystem import failure
+from kubesim.runtime.streams import READ_SIZE, OpenFile, Pipe, PipeReader, PipeWriter
+
+CONNECT_TIMEOUT = 127.0  # seconds that Linux tries to connect (net.ipv4.tcp_syn_retries = 6)
+ARP_TIMEOUT = 3.0  # seconds until Linux knows that nobody has an address of its own network
+FIRST_EPHEMERAL_PORT = 32768
+BACKLOG = 128
+DNS_ADDRESS = "10.96.0.10"
+
+Address = tuple[str, int]
+NameServer = Callable[[str, str], "list[str] | None"]  # name, record type
+
+
+class Connection:
+    """One end of a TCP connection."""
+
+    def __init__(
+        self, reader: PipeReader, writer: PipeWriter, local: Address, remote: Address
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.local = local
+        self.remote = remote
+
+    async def read(self, size: int = READ_SIZE) -> bytes:
+        """Return what came, b"" when the other end is closed."""
+        return await self._reader.read(size)
+
+    async def read_line(self) -> bytes:
+        """Return one line."""
+        return await self._reader.read_line()
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`; BrokenPipeError when the other end is closed."""
+        await self._writer.write(data)
+
+    def files(self) -> dict[int, OpenFile]:
+        """Return this end as standard input and output of a process."""
+        return {0: self._reader, 1: self._writer}
+
+    def close_writing(self) -> None:
+        """Let the other end see the end of what is sent."""
+        self._writer.close()
+
+    def close(self) -> None:
+        """Close both directions."""
+        self._reader.close()
+        self._writer.close()
+
+
+class Listener:
+    """A listening socket."""
+
+    def __init__(self, namespace: "NetworkNamespace", address: str, port: int) -> None:
+        self.address = address
+        self.port = port
+        self._namespace = namespace
+        self._waiting: asyncio.Queue[Connection] = asyncio.Queue(BACKLOG)
+
+    async def accept(self) -> Connection:
+        """Wait for the next connection."""
+        return await self._waiting.get()
+
+    def offer(self, connection: Connection) -> None:
+        """Queue a connection to be accepted; refuse it when too many wait."""
+        try:
+            self._waiting.put_nowait(connection)
+        except asyncio.QueueFull:
+            raise failure(errno.ECONNREFUSED, "") from None
+
+    def close(self) -> None:
+        """Stop listening; who waits to be accepted is cut off."""
+        self._namespace.listeners.remove(self)
+        while not self._waiting.empty():
+            self._waiting.get_nowait().close()
+
+
+@dataclass
+class NetworkNamespace:
+    """What shares an address: the containers of a Pod, or a node's own processes."""
+
+    network: "Network"
+    ip: str
+    hostname: str
+    node: str
+    listeners: list[Listener] = field(default_factory=list)
+
+    def listen(self, port: int, address: str = "0.0.0.0") -> Listener:  # noqa: S104 - simulated
+        """Listen on a port; EADDRINUSE if a process of this namespace does already."""
+        if any(each.port == port and _overlap(each.address, address) for each in self.listeners):
+            raise failure(errno.EADDRINUSE, "")
+        listener = Listener(self, address, port)
+        self.listeners.append(listener)
+        return listener
+
+    def listener(self, address: str, port: int) -> Listener | None:
+        """Return the listener that takes connections to `address`:`port`."""
+        matching = [
+            each for each in self.listeners if each.port == port and _overlap(each.address, address)
+        ]
+        return matching[0] if matching else None
+
+    async def connect(self, address: str, port: int) -> Connection:
+        """Connect to `address`:`port`; OSError with the reason as Linux gives it."""
+        return await self.network.connect(self, address, port)
+
+
+def _overlap(listening: str, address: str) -> bool:
+    return "0.0.0.0" in (listening, address) or listening == address  # noqa: S104
+
+
+@dataclass
+class NodeNetwork:
+    """A node's place in the network."""
+
+    name: str
+    namespace: NetworkNamespace
+    up: bool = True
+    pod_cidr: str = ""
+    addresses: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
+
+
+@dataclass
+class ServicePort:
+    """Where connections to one port of a Service go."""
+
+    name: str
+    endpoints: list[Address]
+    affinity_seconds: int | None = None
+
+
+class Network:
+    """All that is connected, and how to get there."""
+
+    def __init__(self, clock: Clock, seed: int = 0) -> None:
+        self.clock = clock
+        self.nodes: dict[str, NodeNetwork] = {}
+        self.cluster_ips: set[str] = set()
+        self.service_ports: dict[Address, ServicePort] = {}
+        self.node_ports: dict[int, ServicePort] = {}
+        self.name_server: NameServer = lambda name, kind: None
+        self._pods: dict[str, NetworkNamespace] = {}
+        self._ephemeral = itertools.cycle(range(FIRST_EPHEMERAL_PORT, 61000))
+        self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose
+        self._affinity: dict[tuple[str, str], tuple[Address, float]] = {}
+
+    # Who is there
+
+    def add_node(self, name: str, ip: str) -> NodeNetwork:
+        """Connect a node, or connect it again."""
+        node = self.nodes.get(name)
+        if node is None:
+            node = NodeNetwork(name, NetworkNamespace(self, ip, name, name))
+            self.nodes[name] = node
+        node.up = True
+        return node
+
+    def remove_pods(self, node: str) -> None:
+        """Take away the addresses of all Pods on a node, as its restart does."""
+        gone = [ip for ip, namespace in self._pods.items() if namespace.node == node]
+        for ip in gone:
+            del self._pods[ip]
+
+    def add_pod(self, node: str, hostname: str) -> NetworkNamespace:
+        """Give a Pod the next free address of its node's range."""
+        place = self.nodes[node]
+        hosts = ipaddress.ip_network(place.pod_cidr)
+        while True:
+            ip = str(hosts[next(place.addresses) % (hosts.num_addresses - 1)])
+            if ip not in self._pods and not ip.endswith((".0", ".1")):
+                break
+        self._pods[ip] = NetworkNamespace(self, ip, hostname, node)
+        return self._pods[ip]
+
+    def remove_pod(self, namespace: NetworkNamespace) -> None:
+        """Take a Pod's address back."""
+        if self._pods.get(namespace.ip) is namespace:
+            del self._pods[namespace.ip]
+
+    # Connections
+
+    async def connect(self, source: NetworkNamespace, address: str, port: int) -> Connection:
+        """Connect `source` to `address`:`port`; see NetworkNamespace.connect."""
+        local = address.startswith("127.") or address == source.ip
+        if local:
+            target, destination = source, (address, port)
+        else:
+            destination = self._translate(source, address, port)
+            target = await self._namespace(destination[0])
+        listener = target.listener(*destination)
+        if listener is None:
+            raise failure(errno.ECONNREFUSED, "")
+        there, back = Pipe(), Pipe()
+        origin = (address if local else source.ip, next(self._ephemeral))
+        listener.offer(Connection(there.reader, back.writer, destination, origin))
+        return Connection(back.reader, there.writer, origin, (address, port))
+
+    def _translate(self, source: NetworkNamespace, address: str, port: int) -> Address:
+        """Return where a connection really goes: Services are replaced by an endpoint."""
+        service = self.service_ports.get((address, port))
+        if service is None and any(address == node.namespace.ip for node in self._live_nodes()):
+            service = self.node_ports.get(port)
+        if service is None:
+            return address, port
+        if not service.endpoints:
+            raise failure(errno.ECONNREFUSED, "")
+        return self._choose(service, source.ip)
+
+    def _choose(self, service: ServicePort, client: str) -> Address:
+        key = (service.name, client)
+        now = self.clock.monotonic()
+        remembered, until = self._affinity.get(key, (None, 0.0))
+        if remembered not in service.endpoints or until < now:
+            remembered = self._random.choice(service.endpoints)
+        assert remembered is not None
+        if service.affinity_seconds is not None:
+            self._affinity[key] = (remembered, now + service.affinity_seconds)
+        return remembered
+
+    def _live_nodes(self) -> list[NodeNetwork]:
+        return [node for node in self.nodes.values() if node.up]
+
+    async def _namespace(self, ip: str) -> NetworkNamespace:
+        """Return who has `ip`, or fail after the time that finding nobody takes."""
+        host = next((each for each in self.nodes.values() if each.namespace.ip == ip), None)
+        home = host or self._home(ip)
+        namespace = host.namespace if host else self._pods.get(ip)
+        if namespace and home and home.up:
+            return namespace
+        if ip in self.cluster_ips or (home and not home.up):
+            await self.clock.sleep(CONNECT_TIMEOUT)
+            raise failure(errno.ETIMEDOUT, "")
+        if home:
+            await self.clock.sleep(ARP_TIMEOUT)
+            raise failure(errno.EHOSTUNREACH, "")
+        raise failure(errno.ENETUNREACH, "")
+
+    def _home(self, ip: str) -> NodeNetwork | None:
+        """Return the node whose range of Pod addresses contains `ip`."""
+        try:
+            address = ipaddress.ip_address(ip)
+        except ValueError:
+            return None
+        for node in self.nodes.values():
+            if node.pod_cidr and address in ipaddress.ip_network(node.pod_cidr):
+                return node
+        return None
+
+    def reachable(self, source: NetworkNamespace, ip: str) -> bool:
+        """Tell whether a ping from `source` to `ip` is answered; Services answer none."""
+        home = self._home(ip)
+        there = ip.startswith("127.") or ip == source.ip or (ip in self._pods and home and home.up)
+        return bool(there) or any(ip == node.namespace.ip for node in self._live_nodes())
+
+    def query(self, server: str, name: str, kind: str) -> list[str] | None:
+        """Ask the name server at `server`; None when nobody answers there.
+
+        Raises LookupError when the name does not exist.
+        """
+        if server != DNS_ADDRESS:
+            return None
+        return self.name_server(name, kind)

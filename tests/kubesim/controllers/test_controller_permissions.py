@@ -1,0 +1,55 @@
+"""Every part of the control plane gets along with the permissions that its own name has."""
+
+from kubesim.apiserver.auth.authorization import RBAC
+from kubesim.apiserver.registry.lookup import Lookup
+from kubesim.kubeadm.bootstrap import bootstrap
+
+DEPLOYMENTS = "deployments.apps"
+
+
+class Witness:
+    """RBAC, and a note of what it refused; nodes are authorized elsewhere."""
+
+    def __init__(self, server):
+        self.rbac = RBAC(Lookup(server.storage))
+        self.refused = []
+
+    async def authorize(self, user, info):
+        if user.name.startswith("system:node:"):
+            return True, ""
+        allowed, reason = await self.rbac.authorize(user, info)
+        if not allowed:
+            self.refused.append((user.name, info.verb, info.full_resource, info.subresource))
+        return allowed, reason
+
+
+async def test_nobody_is_refused_anything(make_world):
+    async with make_world(controllers=False, scheduler=False) as world:
+        await bootstrap(world.api, address="172.18.0.2", cluster_info="")
+        witness = world.server.authorizer = Witness(world.server)
+        world.start_controllers()
+        world.start_scheduler()
+        for name in ("node-1", "node-2"):
+            await world.add_node(name)
+        await world.create_deployment(replicas=4)
+        await world.create_pod("too-big", requests={"cpu": "99"})
+        await world.settle()
+        service = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
+        meta = {"name": "web", "namespace": "default"}
+        made = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service}
+        await world.api.create("services", made)
+        new = {"containers": [{"name": "main", "image": "nginx:1.27"}]}
+        await world.change(DEPLOYMENTS, "web", {"spec": {"template": {"spec": new}}})
+        await world.stop("node-2")
+        await world.advance(400)
+        await world.api.delete("nodes", "node-2")
+        await world.advance(60)
+        await world.create_namespaces("shop")
+        await world.settle()
+        await world.api.delete("namespaces", "shop")
+        await world.api.delete("services", "web", "default")
+        await world.api.delete(DEPLOYMENTS, "web", "default", propagation="Foreground")
+        await world.advance(10)
+        assert not await world.exists(DEPLOYMENTS, "web")
+        assert not await world.exists("namespaces", "shop", None)
+        assert witness.refused == []
