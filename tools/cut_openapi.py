@@ -22,13 +22,32 @@ RELEASE = "v1.37.0"
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 ROOTS = {
     "io.k8s.api.core.v1.": (
-        "Binding ConfigMap Endpoints Event Namespace Node Pod Secret Service ServiceAccount"
+        "Binding ComponentStatus ConfigMap Endpoints Event LimitRange Namespace Node "
+        "PersistentVolume PersistentVolumeClaim Pod PodTemplate ReplicationController "
+        "ResourceQuota Secret Service ServiceAccount"
     ),
-    "io.k8s.api.apps.v1.": "Deployment ReplicaSet",
-    "io.k8s.api.autoscaling.v1.": "Scale",
-    "io.k8s.api.policy.v1.": "Eviction",
+    "io.k8s.api.apps.v1.": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
+    "io.k8s.api.autoscaling.v1.": "HorizontalPodAutoscaler Scale",
+    "io.k8s.api.autoscaling.v2.": "HorizontalPodAutoscaler",
+    "io.k8s.api.batch.v1.": "CronJob Job",
+    "io.k8s.api.certificates.v1.": "CertificateSigningRequest",
     "io.k8s.api.coordination.v1.": "Lease",
+    "io.k8s.api.discovery.v1.": "EndpointSlice",
+    "io.k8s.api.events.v1.": "Event",
+    "io.k8s.api.networking.v1.": "Ingress IngressClass NetworkPolicy",
+    "io.k8s.api.node.v1.": "RuntimeClass",
+    "io.k8s.api.policy.v1.": "Eviction PodDisruptionBudget",
     "io.k8s.api.rbac.v1.": "Role RoleBinding ClusterRole ClusterRoleBinding",
+    "io.k8s.api.scheduling.v1.": "PriorityClass",
+    "io.k8s.api.storage.v1.": (
+        "CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment"
+    ),
+    "io.k8s.api.admissionregistration.v1.": (
+        "MutatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding "
+        "ValidatingWebhookConfiguration"
+    ),
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.": "CustomResourceDefinition",
+    "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.": "APIService",
     "io.k8s.api.authentication.v1.": "TokenRequest TokenReview SelfSubjectReview",
     "io.k8s.api.authorization.v1.": (
         "SelfSubjectAccessReview SelfSubjectRulesReview "
@@ -83,7 +102,9 @@ def plain(schema: Any) -> Any:
         return [plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    if "oneOf" in schema:  # IntOrString, the only union
+    if isinstance(
+        schema.get("oneOf"), list
+    ):  # IntOrString, the only union; not a field of that name
         return {"description": schema.get("description", ""), "format": "int-or-string"} | {
             "type": "string"
         }

@@ -6,7 +6,7 @@ The rules are those of k8s.io/apimachinery/pkg/api/resource/quantity.go (Canonic
 from decimal import ROUND_CEILING, Context, Decimal
 from functools import lru_cache
 
-from kubesim.quantity import parse
+from kubesim.apimachinery.quantity import parse
 
 REFUSED = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"

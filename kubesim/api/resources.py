@@ -80,10 +80,18 @@ def _status(kind: str, *others: Subresource) -> tuple[Subresource, ...]:
 
 _SCALE = Subresource("scale", "Scale", STATUS, "autoscaling", "v1")
 _RBAC = "rbac.authorization.k8s.io"
+_NETWORKING = "networking.k8s.io"
 _AUTHENTICATION = "authentication.k8s.io"
 _AUTHORIZATION = "authorization.k8s.io"
 
 RESOURCES: tuple[Resource, ...] = (
+    Resource(
+        "componentstatuses",
+        "ComponentStatus",
+        namespaced=False,
+        short_names=("cs",),
+        verbs=("get", "list"),
+    ),
     Resource("configmaps", "ConfigMap", short_names=("cm",)),
     Resource("endpoints", "Endpoints", short_names=("ep",), stored_as="services/endpoints"),
     Resource(
@@ -104,6 +112,7 @@ RESOURCES: tuple[Resource, ...] = (
             "type",
         ),
     ),
+    Resource("limitranges", "LimitRange", short_names=("limits",)),
     Resource(
         "namespaces",
         "Namespace",
@@ -121,6 +130,19 @@ RESOURCES: tuple[Resource, ...] = (
         subresources=_status("Node"),
         stored_as="minions",
         field_labels=("spec.unschedulable",),
+    ),
+    Resource(
+        "persistentvolumeclaims",
+        "PersistentVolumeClaim",
+        short_names=("pvc",),
+        subresources=_status("PersistentVolumeClaim"),
+    ),
+    Resource(
+        "persistentvolumes",
+        "PersistentVolume",
+        namespaced=False,
+        short_names=("pv",),
+        subresources=_status("PersistentVolume"),
     ),
     Resource(
         "pods",
@@ -148,6 +170,22 @@ RESOURCES: tuple[Resource, ...] = (
             "status.nominatedNodeName",
         ),
     ),
+    Resource("podtemplates", "PodTemplate"),
+    Resource(
+        "replicationcontrollers",
+        "ReplicationController",
+        short_names=("rc",),
+        categories=("all",),
+        subresources=_status("ReplicationController", _SCALE),
+        stored_as="controllers",
+        field_labels=("status.replicas",),
+    ),
+    Resource(
+        "resourcequotas",
+        "ResourceQuota",
+        short_names=("quota",),
+        subresources=_status("ResourceQuota"),
+    ),
     Resource("secrets", "Secret", field_labels=("type",)),
     Resource(
         "serviceaccounts",
@@ -163,6 +201,15 @@ RESOURCES: tuple[Resource, ...] = (
         subresources=_status("Service"),
         stored_as="services/specs",
         field_labels=("spec.clusterIP", "spec.type"),
+    ),
+    Resource("controllerrevisions", "ControllerRevision", "apps"),
+    Resource(
+        "daemonsets",
+        "DaemonSet",
+        "apps",
+        short_names=("ds",),
+        categories=("all",),
+        subresources=_status("DaemonSet"),
     ),
     Resource(
         "deployments",
@@ -181,7 +228,72 @@ RESOURCES: tuple[Resource, ...] = (
         subresources=_status("ReplicaSet", _SCALE),
         field_labels=("status.replicas",),
     ),
+    Resource(
+        "statefulsets",
+        "StatefulSet",
+        "apps",
+        short_names=("sts",),
+        categories=("all",),
+        subresources=_status("StatefulSet", _SCALE),
+    ),
+    Resource(
+        "cronjobs",
+        "CronJob",
+        "batch",
+        short_names=("cj",),
+        categories=("all",),
+        subresources=_status("CronJob"),
+    ),
+    Resource(
+        "jobs",
+        "Job",
+        "batch",
+        categories=("all",),
+        subresources=_status("Job"),
+        field_labels=("status.successful",),
+    ),
+    Resource(
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        "policy",
+        short_names=("pdb",),
+        subresources=_status("PodDisruptionBudget"),
+    ),
+    Resource("endpointslices", "EndpointSlice", "discovery.k8s.io"),
     Resource("leases", "Lease", "coordination.k8s.io"),
+    Resource(
+        "ingresses",
+        "Ingress",
+        _NETWORKING,
+        short_names=("ing",),
+        subresources=_status("Ingress"),
+        stored_as="ingress",
+    ),
+    Resource("ingressclasses", "IngressClass", _NETWORKING, namespaced=False),
+    Resource("networkpolicies", "NetworkPolicy", _NETWORKING, short_names=("netpol",)),
+    Resource("runtimeclasses", "RuntimeClass", "node.k8s.io", namespaced=False),
+    Resource(
+        "priorityclasses",
+        "PriorityClass",
+        "scheduling.k8s.io",
+        namespaced=False,
+        short_names=("pc",),
+    ),
+    Resource(
+        "storageclasses", "StorageClass", "storage.k8s.io", namespaced=False, short_names=("sc",)
+    ),
+    Resource(
+        "certificatesigningrequests",
+        "CertificateSigningRequest",
+        "certificates.k8s.io",
+        namespaced=False,
+        short_names=("csr",),
+        subresources=_status(
+            "CertificateSigningRequest",
+            Subresource("approval", "CertificateSigningRequest", STATUS),
+        ),
+        field_labels=("spec.signerName",),
+    ),
     Resource("roles", "Role", _RBAC),
     Resource("rolebindings", "RoleBinding", _RBAC),
     Resource("clusterroles", "ClusterRole", _RBAC, namespaced=False),

@@ -7,7 +7,7 @@ from kubesim.api import schema
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields
-from kubesim.apiserver.registry.registry import Context
+from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Object, Stored, dump
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo
 from kubesim.apiserver.serialization.decoding import DecodeError, Decoder, parse_body

@@ -14,7 +14,7 @@ from kubesim.apiserver.auth.authorization import (
     describe_rule,
     uncovered,
 )
-from kubesim.apiserver.registry.registry import Context
+from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Object
 from kubesim.apiserver.request import RequestInfo, UserInfo
 

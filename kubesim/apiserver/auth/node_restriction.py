@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#n
 
 from kubesim.apiserver import errors
 from kubesim.apiserver.auth.node_authorizer import node_of
-from kubesim.apiserver.registry.registry import Context
+from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Object
 
 MIRROR = "kubernetes.io/config.mirror"

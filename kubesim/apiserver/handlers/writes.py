@@ -6,9 +6,10 @@ from kubesim.apiserver.call import JSON_HEADERS, Call
 from kubesim.apiserver.handlers.reads import Reads
 from kubesim.apiserver.patch.patch import APPLY_PATCH, Change, media_type, parse_patch
 from kubesim.apiserver.registry import subresources
+from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaulting import apply_defaults
 from kubesim.apiserver.registry.deletion import DeleteOptions
-from kubesim.apiserver.registry.registry import Context, Registry, timestamp
+from kubesim.apiserver.registry.registry import Registry, timestamp
 from kubesim.apiserver.registry.storage import Object, list_json
 from kubesim.apiserver.request import Response
 from kubesim.apiserver.serialization.decoding import DecodeError, Decoder, parse_body

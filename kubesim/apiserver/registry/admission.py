@@ -5,15 +5,13 @@ Each plugin carries the name of the real one, in the order in which the real one
 
 import secrets
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kubesim.api import resources
 from kubesim.apiserver import errors
+from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
 from kubesim.apiserver.registry.storage import Storage
-
-if TYPE_CHECKING:
-    from kubesim.apiserver.registry.registry import Context
 
 Object = dict[str, Any]
 NAMESPACES = resources.named("namespaces")
@@ -47,17 +45,17 @@ class Admission:
             if name not in disabled
         ]
 
-    def create(self, context: "Context", obj: Object) -> None:
+    def create(self, context: Context, obj: Object) -> None:
         """Admit a new object, changing it in place. Raises 403 and 404."""
         for plugin in self._plugins:
             plugin(context, obj)
 
-    def delete(self, context: "Context", name: str) -> None:
+    def delete(self, context: Context, name: str) -> None:
         """Admit a deletion. Raises 403."""
         if context.resource is NAMESPACES and name in IMMORTAL:
             raise errors.forbidden("namespaces", name, "this namespace may not be deleted")
 
-    def _namespace_lifecycle(self, context: "Context", obj: Object) -> None:
+    def _namespace_lifecycle(self, context: Context, obj: Object) -> None:
         """Nothing is created in a namespace that does not exist or is going away."""
         if not context.resource.namespaced:
             return
@@ -76,7 +74,7 @@ class Admission:
             error.details = (error.details or {}) | {"causes": [cause]}
             raise error
 
-    def _service_account(self, context: "Context", pod: Object) -> None:
+    def _service_account(self, context: Context, pod: Object) -> None:
         """Every Pod acts under an account, and is given a token for it."""
         if context.resource.plural != "pods" or context.subresource:
             return
@@ -134,7 +132,7 @@ def token_sources() -> Object:
     }
 
 
-def _priority(context: "Context", pod: Object) -> None:
+def _priority(context: Context, pod: Object) -> None:
     """A Pod's priority class becomes the number that the scheduler compares."""
     if context.resource.plural != "pods" or context.subresource:
         return
@@ -146,7 +144,7 @@ def _priority(context: "Context", pod: Object) -> None:
     pod["spec"].setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
-def _default_toleration_seconds(context: "Context", pod: Object) -> None:
+def _default_toleration_seconds(context: Context, pod: Object) -> None:
     """A Pod stays for five minutes on a node that fails."""
     if context.resource.plural != "pods" or context.subresource:
         return
@@ -169,7 +167,7 @@ def _tolerates(toleration: Object, key: str) -> bool:
     return bool(of_key and toleration.get("effect", "NoExecute") == "NoExecute")
 
 
-def _taint_nodes_by_condition(context: "Context", node: Object) -> None:
+def _taint_nodes_by_condition(context: Context, node: Object) -> None:
     """A new node takes no Pods until the node lifecycle controller has seen it ready."""
     if context.resource.plural != "nodes":
         return

@@ -7,7 +7,7 @@ prepare, admit, validate, then store; an update starts again when somebody else 
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from kubesim.api import schema
@@ -16,10 +16,10 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields, managedfields
 from kubesim.apiserver.patch.managedfields import UPDATE, Manager
 from kubesim.apiserver.registry.admission import Admission
+from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.deletion import DeleteOptions, check_preconditions, deleting
 from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep, strategy_for
-from kubesim.apiserver.request import UserInfo
 from kubesim.apiserver.validation import validate, validate_update
 from kubesim.clock import Clock
 
@@ -34,24 +34,6 @@ SERVER_OWNED = (
 )
 SET_ON_CREATE = "resourceVersion should not be set on objects to be created"
 Transform = Callable[[Object], Object]
-
-
-@dataclass
-class Context:
-    """One write: what it is about, who asks, and how."""
-
-    resource: Resource
-    user: UserInfo
-    subresource: str = ""
-    namespace: str = ""
-    manager: str = ""  # whom managedFields will name; none records nothing
-    dry_run: bool = False
-    warnings: list[str] = field(default_factory=list)
-
-
-Validator = Callable[[Context, Object | None, Object | None], None]
-"""Refuses a write by raising: (context, new, old), without new a deletion, without old a creation.
-"""
 
 
 def timestamp(moment: datetime) -> str:

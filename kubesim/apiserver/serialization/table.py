@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from kubesim.apiserver import errors
-from kubesim.apiserver.serialization.printers import Column, columns_of
+from kubesim.apiserver.serialization.printers import columns_of
+from kubesim.apiserver.serialization.printers.column import Column
 
 Object = dict[str, Any]
 INCLUDES = ("None", "Metadata", "Object")

@@ -61,9 +61,9 @@ async def test_a_name_is_taken_once(api):
 
 
 async def test_paths_that_lead_nowhere(api):
-    status, answer = await api.get("/api/v1/namespaces/default/persistentvolumeclaims")
+    status, answer = await api.get("/apis/resource.k8s.io/v1/namespaces/default/resourceclaims")
     assert (status, answer["reason"]) == (404, "NotFound")
-    assert "persistentvolumeclaims" in answer["message"]
+    assert "resourceclaims" in answer["message"]
     assert "kind" in answer["message"]
     assert (await api.post(f"{CONFIG_MAPS}/a", {}))[0] == 405
     assert (await api.put(CONFIG_MAPS, {}))[0] == 405

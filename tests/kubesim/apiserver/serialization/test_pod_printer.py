@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kubesim.apiserver.serialization import pod_printer
+from kubesim.apiserver.serialization.printers import pods as pod_printer
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

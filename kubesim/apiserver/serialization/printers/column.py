@@ -1,0 +1,120 @@
+"""A column of a table, and the cells that many resources share."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kubesim.apiserver.serialization.printers.pods import human_duration, parse_time
+
+Object = dict[str, Any]
+Cell = str | int | bool
+Printer = Callable[[Object, datetime], Cell]
+
+NONE = "<none>"
+UNKNOWN = "<unknown>"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its heading, how a cell is made, its OpenAPI type and format."""
+
+    name: str
+    cell: Printer
+    type: str = "string"
+    format: str = ""
+    wide: bool = False
+
+    def definition(self) -> Object:
+        """The column in the wire form of meta.k8s.io/v1 TableColumnDefinition."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": self.format,
+            "description": "",
+            "priority": int(self.wide),
+        }
+
+
+def name(obj: Object, _now: datetime) -> str:
+    """The object's name."""
+    return str(obj["metadata"]["name"])
+
+
+def age(obj: Object, now: datetime) -> str:
+    """How long ago the object was created."""
+    return since(obj["metadata"].get("creationTimestamp"), now)
+
+
+def created_at(obj: Object, _now: datetime) -> str:
+    """When the object was created."""
+    created = parse_time(obj["metadata"].get("creationTimestamp"))
+    return created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if created else ""
+
+
+def since(timestamp: str | None, now: datetime) -> str:
+    """How long ago a moment was, as kubectl prints ages."""
+    moment = parse_time(timestamp)
+    return human_duration(now - moment) if moment else UNKNOWN
+
+
+def field(*path: str, default: Cell = "") -> Printer:
+    """A printer of one field, or of the default when it is missing or empty."""
+
+    def cell(obj: Object, _now: datetime) -> Cell:
+        value: Any = obj
+        for key in path:
+            value = (value or {}).get(key)
+        return default if value in (None, "") else value
+
+    return cell
+
+
+def count(*fields: str) -> Printer:
+    """A printer of how many entries some top-level fields have together."""
+    return lambda obj, _now: sum(len(obj.get(field) or ()) for field in fields)
+
+
+def containers(field: str) -> Printer:
+    """A printer of one field of all containers of a Pod template."""
+
+    def cell(obj: Object, _now: datetime) -> str:
+        template = obj.get("spec", {}).get("template") or {}
+        containers = template.get("spec", {}).get("containers") or ()
+        return ",".join(container.get(field, "") for container in containers)
+
+    return cell
+
+
+def label_selector(obj: Object, _now: datetime) -> str:
+    """A selector as kubectl prints it."""
+    selector = obj.get("spec", {}).get("selector") or {}
+    return ",".join([*pairs(selector.get("matchLabels")), *expressions(selector)]) or NONE
+
+
+def pairs(labels: Mapping[str, str] | None) -> list[str]:
+    """Labels as key=value, by key."""
+    return [f"{key}={value}" for key, value in sorted((labels or {}).items())]
+
+
+def expressions(selector: Object) -> Iterable[str]:
+    """A selector's expressions as kubectl prints them."""
+    for expression in selector.get("matchExpressions") or ():
+        key, operator = expression["key"], expression["operator"]
+        values = ",".join(sorted(expression.get("values") or ()))
+        yield {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }.get(operator, key)
+
+
+NAME = Column("Name", name, format="name")
+AGE = Column("Age", age)
+CREATED = Column("Created At", created_at, type="date")
+TEMPLATE = (
+    Column("Containers", containers("name"), wide=True),
+    Column("Images", containers("image"), wide=True),
+    Column("Selector", label_selector, wide=True),
+)
