@@ -9,6 +9,8 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from kubelab.clusters.cluster import kubernetes_version
+
 BUSYBOX = "busybox:1.36"
 
 
@@ -24,6 +26,18 @@ def refusal():
         return status
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def _since(request):
+    """Skips a behaviour of a newer Kubernetes than the cluster's, and names its source."""
+    marker = request.node.get_closest_marker("since")
+    if not marker:
+        return
+    version, source = marker.args
+    cluster = request.getfixturevalue("cluster")
+    if not cluster.version_at_least(*kubernetes_version(f"v{version}")):
+        pytest.skip(f"since Kubernetes {version} ({source}); this server has {cluster.version}")
 
 
 @pytest.fixture
