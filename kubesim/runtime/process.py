@@ -8,9 +8,9 @@ import os
 import posixpath
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from kubesim.clock import Clock
+from kubesim.network.fabric import NetworkNamespace
 from kubesim.runtime.filesystem import (
     Binary,
     Device,
@@ -22,9 +22,6 @@ from kubesim.runtime.filesystem import (
 )
 from kubesim.runtime.signals import LINUX
 from kubesim.runtime.streams import Null, OpenDirectory, OpenFile, Pipe, Regular
-
-if TYPE_CHECKING:
-    from kubesim.network.fabric import NetworkNamespace
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +48,7 @@ class World:
 
     files: FileSystem
     clock: Clock
-    network: "NetworkNamespace"
+    network: NetworkNamespace
     programs: Mapping[str, Program]
     processes: "ProcessTable"
     steps: int = 0

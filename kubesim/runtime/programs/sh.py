@@ -1,10 +1,11 @@
 """`sh`: a command line, a script or an interactive session."""
 
 from kubesim.runtime.process import Exited, Process, reason
-from kubesim.runtime.shell.expansion import ExpansionError
-from kubesim.runtime.shell.interpreter import Jump, Shell, run_script, run_source
+from kubesim.runtime.shell.builtins import BUILTINS
+from kubesim.runtime.shell.interpreter import Shell, run_script, run_source
 from kubesim.runtime.shell.lexer import IncompleteError, ShellSyntaxError
 from kubesim.runtime.shell.parser import parse
+from kubesim.runtime.shell.state import ExpansionError, Jump
 from kubesim.runtime.signals import LINUX
 
 
@@ -22,12 +23,12 @@ async def sh(process: Process) -> int:
             await process.complain("-c requires an argument")
             return 2
         source, *rest = words
-        shell = Shell(process, rest[0] if rest else process.name, rest[1:])
+        shell = Shell(process, rest[0] if rest else process.name, rest[1:], BUILTINS)
         shell.options.update(set(letters) & set("eux"))
         return await run_source(shell, source, final=True)
     if words and "s" not in letters:
         try:
-            return await run_script(process, words[0], words[1:])
+            return await run_script(process, words[0], words[1:], BUILTINS)
         except OSError as error:
             await process.complain(f"can't open '{words[0]}': {reason(error)}")
             return 2
@@ -39,7 +40,7 @@ class Session:
 
     def __init__(self, process: Process, arguments: list[str], terminal: bool) -> None:
         self._process = process
-        self._shell = Shell(process, process.name, arguments)
+        self._shell = Shell(process, process.name, arguments, BUILTINS)
         self._terminal = terminal
         if terminal:
             self._shell.options.add("i")

@@ -4,33 +4,17 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from kubesim.runtime.process import Exited, Process, reason
 from kubesim.runtime.shell.arithmetic import ExpressionError, evaluate
-from kubesim.runtime.shell.splitting import separation
+from kubesim.runtime.shell.splitting import quote, separation
+from kubesim.runtime.shell.state import Jump, ShellState
 from kubesim.runtime.signals import signal_name, signal_number
 
-if TYPE_CHECKING:
-    from kubesim.runtime.shell.interpreter import Shell
-
-Builtin = Callable[["Shell", list[str]], Awaitable[int]]
+Builtin = Callable[[ShellState, list[str]], Awaitable[int]]
 BUILTINS: dict[str, Builtin] = {}
 KEYWORDS = {"if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case"}
 KEYWORDS |= {"esac", "{", "}", "!"}
-SPECIAL = {
-    ":",
-    ".",
-    "break",
-    "continue",
-    "eval",
-    "exit",
-    "export",
-    "return",
-    "set",
-    "trap",
-    "unset",
-}
 APPLETS = ("echo", "printf", "test", "[", "true", "false", "kill")
 
 
@@ -44,15 +28,8 @@ def builtin(*names: str) -> Callable[[Builtin], Builtin]:
     return register
 
 
-def quote(text: str) -> str:
-    """Return `text` so that a shell reads it as one word."""
-    if text and re.fullmatch(r"[\w@%+=:,./-]+", text):
-        return text
-    return "'" + text.replace("'", "'\"'\"'") + "'"
-
-
 @builtin(*APPLETS)
-async def applet(shell: "Shell", argv: list[str]) -> int:
+async def applet(shell: ShellState, argv: list[str]) -> int:
     """Run one of the programs that are also built in, without a process of its own."""
     process = shell.process
     saved, process.argv = process.argv, argv
@@ -68,13 +45,13 @@ async def applet(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin(":")
-async def colon(_shell: "Shell", _argv: list[str]) -> int:
+async def colon(_shell: ShellState, _argv: list[str]) -> int:
     """Do nothing."""
     return 0
 
 
 @builtin("cd", "chdir")
-async def cd(shell: "Shell", argv: list[str]) -> int:
+async def cd(shell: ShellState, argv: list[str]) -> int:
     """Change the directory."""
     target = argv[1] if len(argv) > 1 else shell.variables.get("HOME", "/")
     if target == "-":
@@ -92,30 +69,28 @@ async def cd(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("pwd")
-async def pwd(shell: "Shell", _argv: list[str]) -> int:
+async def pwd(shell: ShellState, _argv: list[str]) -> int:
     """Print the directory."""
     await shell.process.print(shell.process.directory)
     return 0
 
 
 @builtin("exit")
-async def exit_(shell: "Shell", argv: list[str]) -> int:
+async def exit_(shell: ShellState, argv: list[str]) -> int:
     """End the shell."""
     raise Exited(int(argv[1]) & 255 if argv[1:] and argv[1].isdigit() else shell.status)
 
 
 @builtin("break", "continue", "return")
-async def jump(shell: "Shell", argv: list[str]) -> int:
+async def jump(shell: ShellState, argv: list[str]) -> int:
     """Leave loops or a function."""
-    from kubesim.runtime.shell.interpreter import Jump
-
     default = shell.status if argv[0] == "return" else 1
     count = int(argv[1]) if argv[1:] and argv[1].isdigit() else default
     raise Jump(argv[0], count)
 
 
 @builtin("eval")
-async def eval_(shell: "Shell", argv: list[str]) -> int:
+async def eval_(shell: ShellState, argv: list[str]) -> int:
     """Execute the arguments as shell text."""
     shell.status = 0
     await shell.evaluate(" ".join(argv[1:]))
@@ -123,7 +98,7 @@ async def eval_(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin(".", "source")
-async def source(shell: "Shell", argv: list[str]) -> int:
+async def source(shell: ShellState, argv: list[str]) -> int:
     """Execute a file in this shell."""
     try:
         text = await shell.process.read_all(argv[1])
@@ -136,7 +111,7 @@ async def source(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("export", "readonly")
-async def export(shell: "Shell", argv: list[str]) -> int:
+async def export(shell: ShellState, argv: list[str]) -> int:
     """Mark variables for the environment of children."""
     names = [text for text in argv[1:] if text != "-p"]
     if not names:
@@ -152,7 +127,7 @@ async def export(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("local")
-async def local(shell: "Shell", argv: list[str]) -> int:
+async def local(shell: ShellState, argv: list[str]) -> int:
     """Give variables back their old values when the function returns."""
     for text in argv[1:]:
         name, assigned, value = text.partition("=")
@@ -164,7 +139,7 @@ async def local(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("unset")
-async def unset(shell: "Shell", argv: list[str]) -> int:
+async def unset(shell: ShellState, argv: list[str]) -> int:
     """Forget variables or functions."""
     names = [name for name in argv[1:] if not name.startswith("-")]
     for name in names:
@@ -176,7 +151,7 @@ async def unset(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("set")
-async def set_(shell: "Shell", argv: list[str]) -> int:
+async def set_(shell: ShellState, argv: list[str]) -> int:
     """Set options and arguments."""
     words = argv[1:]
     if not words:
@@ -201,7 +176,7 @@ async def set_(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("shift")
-async def shift(shell: "Shell", argv: list[str]) -> int:
+async def shift(shell: ShellState, argv: list[str]) -> int:
     """Drop the first arguments."""
     count = int(argv[1]) if argv[1:] and argv[1].isdigit() else 1
     if count > len(shell.arguments):
@@ -211,7 +186,7 @@ async def shift(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("trap")
-async def trap(shell: "Shell", argv: list[str]) -> int:
+async def trap(shell: ShellState, argv: list[str]) -> int:
     """Say what to do on signals; EXIT is number 0."""
     if not argv[1:]:
         for number, action in shell.traps.items():
@@ -228,7 +203,7 @@ async def trap(shell: "Shell", argv: list[str]) -> int:
     return 0
 
 
-def _set_trap(shell: "Shell", number: int, action: str) -> None:
+def _set_trap(shell: ShellState, number: int, action: str) -> None:
     shell.traps.pop(number, None)
     shell.process.handlers.pop(number, None)
     if action == "-":
@@ -238,13 +213,13 @@ def _set_trap(shell: "Shell", number: int, action: str) -> None:
         shell.process.handlers[number] = (lambda: _receive(shell, number)) if action else None
 
 
-def _receive(shell: "Shell", number: int) -> None:
+def _receive(shell: ShellState, number: int) -> None:
     shell.pending.append(number)
     shell.signalled.set()
 
 
 @builtin("wait")
-async def wait(shell: "Shell", argv: list[str]) -> int:
+async def wait(shell: ShellState, argv: list[str]) -> int:
     """Wait for background jobs; a trapped signal ends the waiting."""
     wanted = [int(pid) for pid in argv[1:] if pid.isdigit()] or list(shell.jobs)
     status = 0
@@ -260,7 +235,7 @@ async def wait(shell: "Shell", argv: list[str]) -> int:
     return status if argv[1:] else 0
 
 
-async def _wait_for(shell: "Shell", job: Process) -> int:
+async def _wait_for(shell: ShellState, job: Process) -> int:
     tasks = [asyncio.ensure_future(job.wait()), asyncio.ensure_future(shell.signalled.wait())]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -274,7 +249,7 @@ async def _wait_for(shell: "Shell", job: Process) -> int:
 
 
 @builtin("jobs")
-async def jobs(shell: "Shell", _argv: list[str]) -> int:
+async def jobs(shell: ShellState, _argv: list[str]) -> int:
     """List background jobs."""
     for index, job in enumerate(shell.jobs.values(), 1):
         state = "Running" if job.status is None else f"Done({job.status})"
@@ -283,7 +258,7 @@ async def jobs(shell: "Shell", _argv: list[str]) -> int:
 
 
 @builtin("read")
-async def read(shell: "Shell", argv: list[str]) -> int:
+async def read(shell: ShellState, argv: list[str]) -> int:
     """Read a line into variables."""
     names = [word for word in argv[1:] if not word.startswith("-")]
     raw = "-r" in argv
@@ -307,7 +282,7 @@ async def _read_line(process: Process, raw: bool) -> str:
     return line if raw else re.sub(r"\\(.)", r"\1", line)
 
 
-def _distribute(shell: "Shell", line: str, names: list[str]) -> None:
+def _distribute(shell: ShellState, line: str, names: list[str]) -> None:
     separators = shell.variables.get("IFS", " \t\n")
     blank = "".join(set(separators) & set(" \t\n"))
     words = [line.strip(blank) if blank else line]
@@ -318,7 +293,7 @@ def _distribute(shell: "Shell", line: str, names: list[str]) -> None:
 
 
 @builtin("command")
-async def command(shell: "Shell", argv: list[str]) -> int:
+async def command(shell: ShellState, argv: list[str]) -> int:
     """Run a command past functions, or with -v tell what it is."""
     if argv[1:2] == ["-v"]:
         found = _describe(shell, argv[2])[0]
@@ -337,7 +312,7 @@ async def command(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("type")
-async def type_(shell: "Shell", argv: list[str]) -> int:
+async def type_(shell: ShellState, argv: list[str]) -> int:
     """Tell what commands are."""
     status = 0
     for name in argv[1:]:
@@ -347,7 +322,7 @@ async def type_(shell: "Shell", argv: list[str]) -> int:
     return status
 
 
-def _describe(shell: "Shell", name: str) -> tuple[str, str]:
+def _describe(shell: ShellState, name: str) -> tuple[str, str]:
     """Return what `command -v` and `type` say about `name`; empty if there is no such command."""
     if name in KEYWORDS:
         return name, " is a shell keyword"
@@ -360,7 +335,7 @@ def _describe(shell: "Shell", name: str) -> tuple[str, str]:
 
 
 @builtin("let")
-async def let(shell: "Shell", argv: list[str]) -> int:
+async def let(shell: ShellState, argv: list[str]) -> int:
     """Evaluate expressions; the last one's truth is the status."""
     try:
         values = [evaluate(text, shell.variables) for text in argv[1:]]
@@ -371,7 +346,7 @@ async def let(shell: "Shell", argv: list[str]) -> int:
 
 
 @builtin("umask")
-async def umask(shell: "Shell", _argv: list[str]) -> int:
+async def umask(shell: ShellState, _argv: list[str]) -> int:
     """Print the mask for new files, which is fixed."""
     await shell.process.print("0022")
     return 0

@@ -3,12 +3,12 @@
 import fnmatch
 import posixpath
 import re
-from typing import TYPE_CHECKING
 
-from kubesim.runtime.process import capture
+from kubesim.runtime.process import Process, capture
 from kubesim.runtime.shell.arithmetic import ExpressionError, evaluate
 from kubesim.runtime.shell.parser import parse
 from kubesim.runtime.shell.splitting import Fragment, Splitter
+from kubesim.runtime.shell.state import ExpansionError, ShellState
 from kubesim.runtime.shell.syntax import (
     Arithmetic,
     CommandSubstitution,
@@ -18,18 +18,10 @@ from kubesim.runtime.shell.syntax import (
     Word,
 )
 
-if TYPE_CHECKING:
-    from kubesim.runtime.process import Process
-    from kubesim.runtime.shell.interpreter import Shell
-
 WILDCARD = re.compile(r"[*?\[]")
 
 
-class ExpansionError(Exception):
-    """The word has no value; a non-interactive shell ends with status 2."""
-
-
-async def fields(shell: "Shell", word: Word) -> list[str]:
+async def fields(shell: ShellState, word: Word) -> list[str]:
     """Expand `word` into any number of fields, as for the words of a command."""
     if len(word) == 1 and isinstance(word[0], Literal) and not WILDCARD.search(word[0].text):
         text = word[0].text
@@ -40,7 +32,7 @@ async def fields(shell: "Shell", word: Word) -> list[str]:
     return [path for field in splitter.finish() for path in _glob(shell.process, field)]
 
 
-async def _add(shell: "Shell", part: Part, splitter: "Splitter", first: bool) -> None:
+async def _add(shell: ShellState, part: Part, splitter: Splitter, first: bool) -> None:
     if isinstance(part, Literal):
         text = _tilde(shell, part.text) if first and not part.quoted else part.text
         splitter.append(text, part.quoted)
@@ -55,7 +47,7 @@ async def _add(shell: "Shell", part: Part, splitter: "Splitter", first: bool) ->
         splitter.split(await value_of(shell, part))
 
 
-async def _alternative(shell: "Shell", part: Parameter) -> Word:
+async def _alternative(shell: ShellState, part: Parameter) -> Word:
     """Return what `${name-word}` or `${name+word}` stands for, still to be split."""
     value = shell.parameter(part.name)
     present = value is not None and (value != "" or not part.operator.startswith(":"))
@@ -64,7 +56,7 @@ async def _alternative(shell: "Shell", part: Parameter) -> Word:
     return (Parameter(part.name),) if present else part.word
 
 
-async def text_of(shell: "Shell", word: Word) -> str:
+async def text_of(shell: ShellState, word: Word) -> str:
     """Expand `word` into one string, without splitting and globbing, as in an assignment."""
     texts = []
     for index, part in enumerate(word):
@@ -74,7 +66,7 @@ async def text_of(shell: "Shell", word: Word) -> str:
     return "".join(texts)
 
 
-async def pattern_of(shell: "Shell", word: Word) -> str:
+async def pattern_of(shell: ShellState, word: Word) -> str:
     """Expand `word` into an fnmatch pattern in which quoted characters stand for themselves."""
     texts = []
     for part in word:
@@ -83,7 +75,7 @@ async def pattern_of(shell: "Shell", word: Word) -> str:
     return "".join(texts)
 
 
-async def value_of(shell: "Shell", part: Part) -> str:
+async def value_of(shell: ShellState, part: Part) -> str:
     """Return the text that `part` stands for."""
     if isinstance(part, Literal):
         return part.text
@@ -97,18 +89,18 @@ async def value_of(shell: "Shell", part: Part) -> str:
     return await _parameter(shell, part)
 
 
-async def _substitute(shell: "Shell", source: str) -> str:
+async def _substitute(shell: ShellState, source: str) -> str:
     program = parse(source)
 
-    async def subshell(process: "Process") -> int:
-        return await shell.fork(process).run(program)
+    async def subshell(process: Process) -> int:
+        return await shell.subshell(process, program)
 
     output, shell.status = await capture(shell.process, subshell)
     shell.substituted = True
     return output.decode(errors="surrogateescape").replace("\0", "").rstrip("\n")
 
 
-async def _parameter(shell: "Shell", part: Parameter) -> str:
+async def _parameter(shell: ShellState, part: Parameter) -> str:
     value = shell.parameter(part.name)
     operator = part.operator
     if operator == "len":
@@ -123,7 +115,7 @@ async def _parameter(shell: "Shell", part: Parameter) -> str:
     return await _missing(shell, part)
 
 
-async def _missing(shell: "Shell", part: Parameter) -> str:
+async def _missing(shell: ShellState, part: Parameter) -> str:
     operator = part.operator
     if operator == "":
         if "u" in shell.options and part.name not in "@*":
@@ -150,7 +142,7 @@ def _trim(value: str, operator: str, pattern: str) -> str:
     return value
 
 
-def _tilde(shell: "Shell", text: str) -> str:
+def _tilde(shell: ShellState, text: str) -> str:
     if text == "~" or text.startswith("~/"):
         return shell.variables.get("HOME", "/") + text[1:]
     return text
@@ -160,7 +152,7 @@ def _escape(text: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
-def _glob(process: "Process", field: list[Fragment]) -> list[str]:
+def _glob(process: Process, field: list[Fragment]) -> list[str]:
     text = "".join(text for text, _ in field)
     if not any(not quoted and WILDCARD.search(text) for text, quoted in field):
         return [text]
@@ -168,7 +160,7 @@ def _glob(process: "Process", field: list[Fragment]) -> list[str]:
     return sorted(_matches(process, pattern)) or [text]
 
 
-def _matches(process: "Process", pattern: str) -> list[str]:
+def _matches(process: Process, pattern: str) -> list[str]:
     found = ["/"] if pattern.startswith("/") else [""]
     for part in filter(None, pattern.split("/")):
         found = [
@@ -179,7 +171,7 @@ def _matches(process: "Process", pattern: str) -> list[str]:
     return found
 
 
-def _names(process: "Process", parent: str, pattern: str) -> list[str]:
+def _names(process: Process, parent: str, pattern: str) -> list[str]:
     path = process.path(parent or ".")
     if not WILDCARD.search(pattern):
         return [pattern] if process.files.exists(posixpath.join(path, pattern)) else []

@@ -1,16 +1,16 @@
 """Executes the syntax tree: one Shell is one shell process."""
 
-import asyncio
 import contextlib
 import fnmatch
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-from kubesim.runtime.commands import Found, find_program
 from kubesim.runtime.process import Exited, Process, reason
-from kubesim.runtime.shell import builtins, expansion
+from kubesim.runtime.shell import expansion
 from kubesim.runtime.shell.lexer import ShellSyntaxError
 from kubesim.runtime.shell.parser import parse
 from kubesim.runtime.shell.redirection import cannot_open, open_target
+from kubesim.runtime.shell.splitting import quote
+from kubesim.runtime.shell.state import ExpansionError, Jump, ShellState
 from kubesim.runtime.shell.syntax import (
     AndOr,
     Case,
@@ -29,53 +29,37 @@ from kubesim.runtime.shell.syntax import (
 from kubesim.runtime.signals import LINUX
 from kubesim.runtime.streams import Null, OpenFile, Pipe
 
-DEATHS = {
-    LINUX["HUP"]: "Hangup",
-    LINUX["QUIT"]: "Quit",
-    LINUX["ABRT"]: "Aborted",
-    LINUX["KILL"]: "Killed",
-    LINUX["SEGV"]: "Segmentation fault",
-    LINUX["TERM"]: "Terminated",
+SPECIAL = {
+    ":",
+    ".",
+    "break",
+    "continue",
+    "eval",
+    "exit",
+    "export",
+    "return",
+    "set",
+    "trap",
+    "unset",
 }
-MAX_VALUE = 4 * 1024 * 1024
 MAX_DEPTH = 100
 
-
-class Jump(Exception):  # noqa: N818 - control flow, not an error
-    """break, continue or return on its way up."""
-
-    def __init__(self, kind: str, count: int) -> None:
-        super().__init__(kind, count)
-        self.kind = kind
-        self.count = count
+Builtin = Callable[[ShellState, list[str]], Awaitable[int]]
+Builtins = Mapping[str, Builtin]
 
 
-class Shell:
-    """The state of one shell and the execution of commands in it."""
+class Shell(ShellState):
+    """The execution of commands in one shell."""
 
-    def __init__(self, process: Process, name: str, arguments: list[str]) -> None:
-        self.process = process
-        self.name = name
-        self.arguments = arguments
-        self.variables: MutableMapping[str, str] = dict(process.environment)
-        self.variables.setdefault("PWD", process.directory)
-        self.exported = set(process.environment)
-        self.functions: dict[str, Command] = {}
-        self.options: set[str] = set()
-        self.status = 0
-        self.substituted = False
-        self.background: int | None = None
-        self.jobs: dict[int, Process] = {}
-        self.traps: dict[int, str] = {}
-        self.pending: list[int] = []
-        self.signalled = asyncio.Event()
-        self.locals: list[dict[str, str | None]] = []
-        self._tested = 0
-        self._root_pid = process.pid
+    def __init__(
+        self, process: Process, name: str, arguments: list[str], builtins: Builtins
+    ) -> None:
+        super().__init__(process, name, arguments)
+        self._builtins = builtins
 
     def fork(self, process: Process) -> "Shell":
         """Return a copy for the child `process`; traps are reset in it."""
-        child = Shell(process, self.name, list(self.arguments))
+        child = Shell(process, self.name, list(self.arguments), self._builtins)
         child.variables = dict(self.variables)
         child.exported = set(self.exported)
         child.functions = dict(self.functions)
@@ -87,35 +71,9 @@ class Shell:
         child._tested = self._tested
         return child
 
-    # Variables
-
-    def parameter(self, name: str) -> str | None:
-        """Return the value of a variable, positional or special parameter."""
-        if name.isdigit():
-            index = int(name)
-            if index == 0:
-                return self.name
-            return self.arguments[index - 1] if index <= len(self.arguments) else None
-        special: dict[str, Callable[[], str | None]] = {
-            "?": lambda: str(self.status),
-            "$": lambda: str(self._root_pid),
-            "!": lambda: None if self.background is None else str(self.background),
-            "#": lambda: str(len(self.arguments)),
-            "-": lambda: "".join(sorted(self.options)),
-            "@": lambda: " ".join(self.arguments) if self.arguments else None,
-            "*": lambda: " ".join(self.arguments) if self.arguments else None,
-        }
-        return special[name]() if name in special else self.variables.get(name)
-
-    def assign(self, name: str, value: str) -> None:
-        """Set a variable."""
-        if len(value) > MAX_VALUE:
-            raise expansion.ExpansionError("out of memory")
-        self.variables[name] = value
-
-    def environment(self) -> dict[str, str]:
-        """Return the variables that children inherit."""
-        return {name: value for name, value in self.variables.items() if name in self.exported}
+    async def subshell(self, process: Process, program: Sequence) -> int:
+        """Execute `program` as the child `process`, in a copy of this shell."""
+        return await self.fork(process).run(program)
 
     # Running
 
@@ -130,7 +88,7 @@ class Shell:
             self.status = exited.status
         except Jump:
             pass
-        except expansion.ExpansionError as fault:
+        except ExpansionError as fault:
             await self.complain(str(fault))
             self.status = 2
         return await self.leave()
@@ -149,10 +107,6 @@ class Shell:
     async def evaluate(self, source: str) -> None:
         """Execute `source` in this shell."""
         await self.execute(parse(source))
-
-    async def complain(self, message: str) -> None:
-        """Write an error message."""
-        await self.process.write(f"{self.name}: {message}\n", 2)
 
     async def execute(self, command: Command, final: bool = False) -> None:
         """Execute `command` and set `status`; then run traps and obey `set -e`."""
@@ -347,14 +301,14 @@ class Shell:
             await self._call(argv, values, final)
 
     async def _trace(self, argv: list[str], values: list[tuple[str, str]]) -> None:
-        words = [f"{name}={builtins.quote(value)}" for name, value in values]
-        line = " ".join(words + [builtins.quote(text) for text in argv])
+        words = [f"{name}={quote(value)}" for name, value in values]
+        line = " ".join(words + [quote(text) for text in argv])
         await self.process.write(f"+ {line}\n", 2)
 
     async def _call(self, argv: list[str], values: list[tuple[str, str]], final: bool) -> None:
         if argv[0] in self.functions:
             await self._function(argv, values)
-        elif argv[0] in builtins.BUILTINS:
+        elif argv[0] in self._builtins:
             await self._builtin(argv, values)
         else:
             await self._program(argv, self.environment() | dict(values), final)
@@ -363,8 +317,8 @@ class Shell:
         before = {name: self.variables.get(name) for name, _ in values}
         for name, value in values:
             self.assign(name, value)
-        self.status = await builtins.BUILTINS[argv[0]](self, argv)
-        if argv[0] not in builtins.SPECIAL:
+        self.status = await self._builtins[argv[0]](self, argv)
+        if argv[0] not in SPECIAL:
             self._restore(before)
 
     def _restore(self, before: Mapping[str, str | None]) -> None:
@@ -403,11 +357,6 @@ class Shell:
         self.status = await child.wait()
         await self.report_death(child)
 
-    async def report_death(self, child: Process) -> None:
-        """Say which signal ended a child, as far as shells say it."""
-        if child.killed in DEATHS:
-            await self.process.write(DEATHS[child.killed] + "\n", 2)
-
     def _spawn(
         self,
         work: Callable[["Shell"], Awaitable[int]],
@@ -418,10 +367,6 @@ class Shell:
 
         with _forking():
             return self.process.spawn(program, self.process.argv, None, files)
-
-    def find(self, name: str, environment: Mapping[str, str]) -> Found:
-        """Find what a command's name leads to."""
-        return find_program(self.process.world, self.process.directory, name, environment)
 
     async def call(self, argv: list[str]) -> None:
         """Execute one command whose words are expanded already."""
@@ -482,17 +427,17 @@ def _forking() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise expansion.ExpansionError(f"can't fork: {reason(error)}") from error
+        raise ExpansionError(f"can't fork: {reason(error)}") from error
 
 
 async def _nothing() -> None:
     return
 
 
-async def run_script(process: Process, path: str, arguments: list[str]) -> int:
+async def run_script(process: Process, path: str, arguments: list[str], builtins: Builtins) -> int:
     """Run the shell script at `path` in `process`."""
     source = process.files.read(process.path(path)).decode(errors="surrogateescape")
-    return await run_source(Shell(process, path, arguments), source, final=False)
+    return await run_source(Shell(process, path, arguments, builtins), source, final=False)
 
 
 async def run_source(shell: Shell, source: str, final: bool) -> int:

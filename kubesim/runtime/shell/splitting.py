@@ -63,3 +63,10 @@ class Splitter:
     def finish(self) -> list[list[Fragment]]:
         """Return the fields."""
         return self._fields
+
+
+def quote(text: str) -> str:
+    """Return `text` so that a shell reads it as one word."""
+    if text and re.fullmatch(r"[\w@%+=:,./-]+", text):
+        return text
+    return "'" + text.replace("'", "'\"'\"'") + "'"
