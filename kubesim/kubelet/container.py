@@ -3,22 +3,19 @@
 import asyncio
 import contextlib
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from kubesim.apimachinery.objects import Object, timestamp
+from kubesim.apimachinery.objects import Object, object_reference, timestamp
 from kubesim.kubelet import probes
 from kubesim.kubelet.backoff import Backoff
-from kubesim.kubelet.environment import environment, expand
+from kubesim.kubelet.context import PodContext, grace_period
+from kubesim.kubelet.environment import expand
 from kubesim.kubelet.images import RETRY, ImagePuller, NotStartedError, Waiting
 from kubesim.kubelet.prober import Action, Prober
 from kubesim.kubelet.sources import MissingSourceError
-from kubesim.runtime.container import Container, ContainerConfig, StartError
+from kubesim.runtime.container import Container, ContainerConfig, MountPoint, StartError
 from kubesim.runtime.filesystem import File
 from kubesim.runtime.images import Image
 from kubesim.runtime.signals import LINUX
-
-if TYPE_CHECKING:
-    from kubesim.kubelet.pod_worker import PodWorker
 
 MIN_GRACE = 2  # seconds for a container to end even if its preStop hook took all the time
 START_FAILED = 128
@@ -41,7 +38,7 @@ class Role(Enum):
 class ContainerRunner:
     """Runs one container of a Pod, and knows its status."""
 
-    def __init__(self, worker: "PodWorker", spec: Object, role: Role, old: Object | None) -> None:
+    def __init__(self, pod: PodContext, spec: Object, role: Role, old: Object | None) -> None:
         self.spec = spec
         self.role = role
         self.name = spec["name"]
@@ -53,8 +50,8 @@ class ContainerRunner:
         self.launched = asyncio.Event()
         self.ready = False
         self.ran_before = False
-        self._worker = worker
-        self._clock = worker.node.clock
+        self._pod = pod
+        self._clock = pod.node.clock
         self._forget_failures()
         self._respecified = asyncio.Event()
         self._last_state: Object = {}
@@ -85,7 +82,7 @@ class ContainerRunner:
 
     def _runs_again(self, exit_code: int) -> bool:
         """Tell whether a container is run again in the new sandbox that a restart makes."""
-        policy = self._worker.pod["spec"].get("restartPolicy", "Always")
+        policy = self._pod.pod["spec"].get("restartPolicy", "Always")
         if policy == "OnFailure" and self.role is Role.MAIN:
             return exit_code != 0
         return bool(policy != "Never")
@@ -109,10 +106,10 @@ class ContainerRunner:
         if changed and self.current and self.current.running:
             self._changed = True
             message = f"Container {self.name} definition changed, will be restarted"
-            self._changing = asyncio.ensure_future(self.stop(message, self._worker.grace_period))
+            self._changing = asyncio.ensure_future(self.stop(message, grace_period(self._pod.pod)))
 
     def _forget_failures(self) -> None:
-        node = self._worker.node
+        node = self._pod.node
         self._backoff = Backoff(self._clock)
         self._puller = ImagePuller(node.images, self._clock, self._event, self._wait_for)
 
@@ -222,7 +219,7 @@ class ContainerRunner:
             await self._start()
             self.launched.set()
             await self._watch_over()
-            await self._worker.publish()
+            await self._pod.publish()
             if not self.restarts():
                 return
             await self._back_off()
@@ -236,7 +233,7 @@ class ContainerRunner:
             return True
         if self.role is Role.SIDECAR:
             return True
-        policy = self._worker.pod["spec"].get("restartPolicy", "Always")
+        policy = self._pod.pod["spec"].get("restartPolicy", "Always")
         if self.role is Role.INIT or self.spec.get("restartPolicy"):
             policy = self.spec.get("restartPolicy", "OnFailure" if policy == "Always" else policy)
         failed = self.current is None or self.current.exit_code != 0
@@ -247,7 +244,7 @@ class ContainerRunner:
         assert self.current is not None
         delay = self._backoff.delay()
         if delay:
-            metadata = self._worker.pod["metadata"]
+            metadata = self._pod.pod["metadata"]
             where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
             self.waiting = Waiting(
                 "CrashLoopBackOff",
@@ -256,7 +253,7 @@ class ContainerRunner:
             )
             message = f"Back-off restarting failed container {self.name} in pod {where}"
             self._event("Warning", "BackOff", message)
-            await self._worker.publish()
+            await self._pod.publish()
             await self._pause(delay)
         self._backoff.next()
 
@@ -269,14 +266,14 @@ class ContainerRunner:
             except NotStartedError as error:
                 await self._wait_for(error.waiting)
                 await self._pause(error.delay)
-        self._keep(Container(self._worker.sandbox, config, self._identity()))
+        self._keep(Container(self._pod.sandbox, config, self._identity()))
         assert self.current is not None
         self._event("Normal", "Created", "Container created")
         try:
             self.current.start()
         except StartError as error:
             self._start_failed(str(error))
-            await self._worker.publish()
+            await self._pod.publish()
             return
         self._event("Normal", "Started", "Container started")
         await self._post_start(self.current)
@@ -284,7 +281,7 @@ class ContainerRunner:
     async def _wait_for(self, waiting: Waiting) -> None:
         self.waiting = waiting
         self.launched.set()
-        await self._worker.publish()
+        await self._pod.publish()
 
     def _keep(self, container: Container) -> None:
         if self.current:
@@ -292,7 +289,8 @@ class ContainerRunner:
         self.current = container
 
     def _identity(self) -> str:
-        return f"{self._worker.uid}/{self.name}/{self.restart_count}/{self._clock.now()}"
+        uid = self._pod.pod["metadata"]["uid"]
+        return f"{uid}/{self.name}/{self.restart_count}/{self._clock.now()}"
 
     def _start_failed(self, message: str) -> None:
         assert self.current is not None
@@ -303,11 +301,8 @@ class ContainerRunner:
 
     async def _configure(self, image: Image) -> ContainerConfig:
         self._image_status = (image.reference, image.id)
-        worker = self._worker
         try:
-            variables = await environment(
-                worker.sources, worker.current_pod(), self.spec, worker.services()
-            )
+            variables, mounts = await self._pod.surroundings(self.spec)
         except MissingSourceError as error:
             self._event("Warning", "Failed", f"Error: {error}")
             raise NotStartedError(
@@ -319,31 +314,37 @@ class ContainerRunner:
             [expand(text, variables) for text in self.spec.get("command") or []],
             [expand(text, variables) for text in self.spec.get("args") or []],
             variables,
-            worker.mounts(self.spec, variables, self._message_path),
+            self._with_message_file(mounts),
             self.spec.get("workingDir") or "",
             self.spec.get("stdin", False),
             self.spec.get("tty", False),
         )
 
+    def _with_message_file(self, mounts: list[MountPoint]) -> list[MountPoint]:
+        if any(each.path == self._message_path for each in mounts):
+            return mounts
+        return [*mounts, MountPoint(self._message_path, File(0o666, self._clock.now()))]
+
     # Hooks and probes
 
     def _target(self) -> probes.Target:
         assert self.current is not None
-        worker = self._worker
-        return probes.Target(self.current, self.spec, worker.ip, worker.node.namespace, self._clock)
+        pod = self._pod
+        ip = pod.sandbox.network.ip
+        return probes.Target(self.current, self.spec, ip, pod.node.namespace, self._clock)
 
     async def _post_start(self, container: Container) -> None:
         hook = (self.spec.get("lifecycle") or {}).get("postStart")
         if hook and not (await probes.handle(self._target(), hook)).success:
             self._event("Warning", "FailedPostStartHook", "PostStartHook failed")
-            await self.stop("FailedPostStartHook", self._worker.grace_period)
+            await self.stop("FailedPostStartHook", grace_period(self._pod.pod))
             self.waiting = Waiting("PostStartHookError", "PostStartHook failed")
-            await self._worker.publish()
+            await self._pod.publish()
             return
         self.waiting = None
         if not self.spec.get("startupProbe"):
             self._count_as_started()
-        await self._worker.publish()
+        await self._pod.publish()
 
     async def _watch_over(self) -> None:
         """Probe the container until it ends."""
@@ -374,7 +375,7 @@ class ContainerRunner:
 
     async def _mark_started(self) -> None:
         self._count_as_started()
-        await self._worker.publish()
+        await self._pod.publish()
 
     def _count_as_started(self) -> None:
         self.started.set()
@@ -383,18 +384,18 @@ class ContainerRunner:
     async def _mark_ready(self) -> None:
         if not self.ready:
             self.ready = True
-            await self._worker.publish()
+            await self._pod.publish()
 
     async def _mark_unready(self) -> None:
         if self.ready:
             self.ready = False
-            await self._worker.publish()
+            await self._pod.publish()
 
     def _kill_for(self, kind: str) -> Action:
         async def kill() -> None:
             message = f"Container {self.name} failed {kind} probe, will be restarted"
             spec = self.spec[f"{kind}Probe"]
-            grace = spec.get("terminationGracePeriodSeconds", self._worker.grace_period)
+            grace = spec.get("terminationGracePeriodSeconds", grace_period(self._pod.pod))
             await self.stop(message, grace)
 
         return kill
@@ -435,7 +436,10 @@ class ContainerRunner:
             self._event("Warning", "FailedPreStopHook", "PreStopHook failed")
 
     def _event(self, kind: str, reason: str, message: str) -> None:
-        self._worker.event(kind, reason, message, self)
+        about = object_reference(self._pod.pod)
+        group = "containers" if self.role is Role.MAIN else "initContainers"
+        about["fieldPath"] = f"spec.{group}{{{self.name}}}"
+        self._pod.node.recorder.event(about, kind, reason, message)
 
 
 async def _nothing() -> None:

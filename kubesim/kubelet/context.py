@@ -1,7 +1,8 @@
-"""What all Pods of a node share."""
+"""What all Pods of a node share, and what the containers of a Pod need of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from kubesim.apimachinery.objects import Object
 from kubesim.clientgo.client import Client
@@ -9,6 +10,7 @@ from kubesim.clientgo.events import EventRecorder
 from kubesim.clock import Clock
 from kubesim.kubelet.node import NodeConfig
 from kubesim.network.fabric import Network, NetworkNamespace
+from kubesim.runtime.container import MountPoint, Sandbox
 from kubesim.runtime.images import ImageStore
 
 
@@ -28,3 +30,33 @@ class NodeContext:
     def namespace(self) -> NetworkNamespace:
         """The node's own network namespace."""
         return self.network.nodes[self.config.name].namespace
+
+
+class PodContext(Protocol):
+    """What a container runner needs of the Pod that its container belongs to."""
+
+    @property
+    def node(self) -> NodeContext:
+        """The node that the Pod runs on."""
+
+    @property
+    def pod(self) -> Object:
+        """The Pod as the API server knows it."""
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """What the Pod's containers share; there once the Pod has been prepared."""
+
+    async def surroundings(self, container: Object) -> tuple[dict[str, str], list[MountPoint]]:
+        """Return a container's environment and mounts. Raises MissingSourceError."""
+
+    async def publish(self) -> None:
+        """Write the Pod's status to the API server."""
+
+
+def grace_period(pod: Object) -> float:
+    """Return how many seconds a Pod's containers get to end."""
+    seconds = pod["metadata"].get("deletionGracePeriodSeconds")
+    if seconds is None:
+        seconds = pod["spec"].get("terminationGracePeriodSeconds", 30)
+    return float(seconds)

@@ -35,7 +35,7 @@ class Kubelet:
         self.network = network
         self.clock = clock
         self.running = False
-        self.server = ContainerServer(self)
+        self.server = ContainerServer(config, clock, self)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._powered: asyncio.Task[None] | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +17,12 @@ from kubesim.apimachinery.objects import (
 from kubesim.apiserver.errors import StatusError
 from kubesim.kubelet import mounts, status
 from kubesim.kubelet.container import ContainerRunner, Role
-from kubesim.kubelet.context import NodeContext
+from kubesim.kubelet.context import NodeContext, grace_period
+from kubesim.kubelet.environment import environment
 from kubesim.kubelet.images import Waiting
 from kubesim.kubelet.sources import MissingSourceError, Sources
 from kubesim.kubelet.volumes import REFRESH, Volume, VolumeRefusedError
 from kubesim.runtime.container import MountPoint, Sandbox, make_sandbox
-from kubesim.runtime.filesystem import File
 
 MOUNT_RETRY = 0.5
 MAX_MOUNT_RETRY = 122.0
@@ -42,7 +42,7 @@ class PodWorker:
         self.uid: str = pod["metadata"]["uid"]
         self.namespace: str = pod["metadata"]["namespace"]
         self.name: str = pod["metadata"]["name"]
-        self.sources = Sources(node.client, self.namespace)
+        self._sources = Sources(node.client, self.namespace)
         self.ip = ""
         self._sandbox: Sandbox | None = None
         self._volumes: dict[str, Volume] = {}
@@ -80,19 +80,21 @@ class PodWorker:
         assert self._sandbox is not None
         return self._sandbox
 
-    @property
-    def grace_period(self) -> float:
-        """How many seconds containers get to end."""
-        seconds = self.pod["metadata"].get("deletionGracePeriodSeconds")
-        if seconds is None:
-            seconds = self.pod["spec"].get("terminationGracePeriodSeconds", 30)
-        return float(seconds)
-
     def runner(self, name: str) -> ContainerRunner | None:
         """Return the container of that name."""
         return next((each for each in [*self.init, *self.main] if each.name == name), None)
 
-    def current_pod(self) -> Object:
+    async def surroundings(self, container: Object) -> tuple[dict[str, str], list[MountPoint]]:
+        """Return a container's environment and mounts. Raises MissingSourceError."""
+        variables = await environment(
+            self._sources, self._current_pod(), container, self._services()
+        )
+        now = self.node.clock.now()
+        chosen = mounts.volume_mounts(container, self._volumes, variables, now)
+        taken = {each.path for each in chosen}
+        return variables, [each for each in self._etc if each.path not in taken] + chosen
+
+    def _current_pod(self) -> Object:
         """Return the Pod with the addresses that its containers may ask for."""
         config = self.node.config
         addresses = {
@@ -103,7 +105,7 @@ class PodWorker:
         }
         return self.pod | {"status": (self.pod.get("status") or {}) | addresses}
 
-    def services(self) -> list[Object]:
+    def _services(self) -> list[Object]:
         """Return the Services that the containers get variables for."""
         own = self.node.services(self.namespace)
         if not self.pod["spec"].get("enableServiceLinks", True):
@@ -111,25 +113,8 @@ class PodWorker:
         masters = self.node.services("default") if self.namespace != "default" else []
         return own + [each for each in masters if each["metadata"]["name"] == "kubernetes"]
 
-    def mounts(
-        self, container: Object, variables: Mapping[str, str], message_path: str
-    ) -> list[MountPoint]:
-        """Return what is mounted into a container."""
-        now = self.node.clock.now()
-        chosen = mounts.volume_mounts(container, self._volumes, variables, now)
-        own = [MountPoint(message_path, File(0o666, now))]
-        taken = {each.path for each in chosen}
-        return [each for each in self._etc + own if each.path not in taken] + chosen
-
-    def event(
-        self, kind: str, reason: str, message: str, container: ContainerRunner | None = None
-    ) -> None:
-        """Record an Event about the Pod or one of its containers."""
-        about = object_reference(self.pod)
-        if container:
-            group = "containers" if container.role is Role.MAIN else "initContainers"
-            about["fieldPath"] = f"spec.{group}{{{container.name}}}"
-        self.node.recorder.event(about, kind, reason, message)
+    def _event(self, kind: str, reason: str, message: str) -> None:
+        self.node.recorder.event(object_reference(self.pod), kind, reason, message)
 
     # What the API server says
 
@@ -195,8 +180,8 @@ class PodWorker:
                 "reason": "DeadlineExceeded",
                 "message": DEADLINE_MESSAGE,
             }
-            self.event("Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
-            await self._stop_containers(self.grace_period)
+            self._event("Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
+            await self._stop_containers(grace_period(self.pod))
             self._settle()
         finally:
             refreshing.cancel()
@@ -219,7 +204,7 @@ class PodWorker:
         await self.publish()
         await self._mount()
         if any(each.ran_before for each in [*self.init, *self.main]):
-            self.event("Normal", "SandboxChanged", SANDBOX_MESSAGE)
+            self._event("Normal", "SandboxChanged", SANDBOX_MESSAGE)
         spec = self.pod["spec"]
         host_network = spec.get("hostNetwork", False)
         self._sandbox = make_sandbox(
@@ -236,7 +221,7 @@ class PodWorker:
     async def _mount(self) -> None:
         now = self.node.clock.now
         for spec in self.pod["spec"].get("volumes") or []:
-            volume = Volume(spec, self.pod, self.sources, now)
+            volume = Volume(spec, self.pod, self._sources, now)
             delay = MOUNT_RETRY
             while not await self._fill(volume):
                 await self.node.clock.sleep(delay)
@@ -245,10 +230,10 @@ class PodWorker:
 
     async def _fill(self, volume: Volume) -> bool:
         try:
-            await volume.fill(self.current_pod())
+            await volume.fill(self._current_pod())
         except (MissingSourceError, VolumeRefusedError, StatusError) as error:
             message = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
-            self.event("Warning", "FailedMount", message)
+            self._event("Warning", "FailedMount", message)
             return False
         return True
 
@@ -270,7 +255,7 @@ class PodWorker:
             for task in sidecars:
                 task.cancel()
             await asyncio.gather(*sidecars, return_exceptions=True)
-        await self._stop_sidecars(self.grace_period)
+        await self._stop_sidecars(grace_period(self.pod))
 
     async def _run_init(self, sidecars: list[asyncio.Task[None]]) -> bool:
         for runner in self.init:
@@ -316,7 +301,7 @@ class PodWorker:
 
     async def _delete(self) -> None:
         """End the containers, report their end, and let the API server forget the Pod."""
-        await self._stop_containers(FORCED_GRACE if self._removed else self.grace_period)
+        await self._stop_containers(FORCED_GRACE if self._removed else grace_period(self.pod))
         self._settle()
         if self._removed:
             return

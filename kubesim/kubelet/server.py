@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from kubesim.apiserver import errors
+from kubesim.clock import Clock
 from kubesim.kubelet.container import ContainerRunner
+from kubesim.kubelet.node import NodeConfig
+from kubesim.kubelet.pod_worker import PodWorker
 from kubesim.runtime.container import Execution, StartError
 from kubesim.runtime.logs import ContainerLog, Entry
-
-if TYPE_CHECKING:
-    from kubesim.kubelet.kubelet import Kubelet
 
 
 class ExecSession(Protocol):
@@ -69,11 +69,24 @@ class KubeletServer(Protocol):
         """Start a command in a container; raises StatusError if the container does not run."""
 
 
+class Pods(Protocol):
+    """Where the server finds what it serves."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the node has power."""
+
+    def worker(self, namespace: str, name: str) -> PodWorker | None:
+        """Return the worker of a Pod."""
+
+
 class ContainerServer:
     """Serves the containers of one kubelet."""
 
-    def __init__(self, kubelet: "Kubelet") -> None:
-        self._kubelet = kubelet
+    def __init__(self, config: NodeConfig, clock: Clock, pods: Pods) -> None:
+        self._config = config
+        self._clock = clock
+        self._pods = pods
 
     def logs(  # noqa: PLR0913 - the options of the API
         self,
@@ -92,7 +105,7 @@ class ContainerServer:
         """Stream a container's log; see KubeletServer.logs."""
         log = self._log(namespace, pod, container, previous)
         if since_seconds is not None:
-            since_time = self._kubelet.clock.now() - timedelta(seconds=since_seconds)
+            since_time = self._clock.now() - timedelta(seconds=since_seconds)
         return _stream(log, follow, tail_lines, since_time, timestamps, limit_bytes)
 
     def _log(self, namespace: str, pod: str, container: str, previous: bool) -> ContainerLog:
@@ -114,13 +127,13 @@ class ContainerServer:
         )
 
     def _runner(self, what: str, namespace: str, pod: str, container: str) -> ContainerRunner:
-        if not self._kubelet.running:
-            ip = self._kubelet.config.ip
+        if not self._pods.running:
+            ip = self._config.ip
             raise errors.internal(
                 f'Get "https://{ip}:10250/{what}/{namespace}/{pod}/{container}": '
                 f"dial tcp {ip}:10250: connect: no route to host"
             )
-        worker = self._kubelet.worker(namespace, pod)
+        worker = self._pods.worker(namespace, pod)
         runner = worker.runner(container) if worker else None
         if runner is None:
             raise errors.not_found("pods", pod)
