@@ -21,15 +21,6 @@ SPECIAL = {
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "any",
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps": "any",
 }
-OMITTED_ZEROS = frozenset(
-    {
-        *("stdin", "stdinOnce", "tty", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused"),
-        *("unschedulable", "publishNotReadyAddresses", "minReadySeconds", "initialDelaySeconds"),
-        *("hostPort", "nodePort", "healthCheckNodePort", "observedGeneration"),
-        *("updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"),
-        *("fullyLabeledReplicas", "count"),
-    }
-)  # optional numbers and booleans that Go keeps by value, so that 0 and false mean absent
 ZEROS = {"string": "", "integer": 0, "boolean": False}
 
 
@@ -39,11 +30,12 @@ class Type:
 
     kind: str  # object, map, array, any, or a scalar: string, integer, boolean, quantity, time …
     name: str = ""  # of an object: its Go type, as "PodSpec"
+    definition: str = ""  # of an object: its name in full
     format: str = ""
     fields: dict[str, "Type"] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     zeros: tuple[tuple[str, Any], ...] = ()  # required scalars and Go's value for an absent one
-    omit_zero: bool = False  # 0 and false are as good as absent
+    omit_zero: bool = False  # an empty value is as good as absent
     item: "Type | None" = None
     list_type: str = ""  # atomic, set or map
     list_map_keys: tuple[str, ...] = ()
@@ -58,6 +50,39 @@ def definitions() -> dict[str, Any]:
     packed = (files("kubesim.api") / "definitions.json.gz").read_bytes()
     loaded: dict[str, Any] = json.loads(gzip.decompress(packed))
     return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class GoField:
+    """What Go's types say of a field, and OpenAPI does not."""
+
+    number: int  # in protobuf
+    pointer: bool  # so that zero is a value, and not the same as absent
+    omitempty: bool
+    embedded: str = ""  # of a struct that is inlined in JSON: its definition
+
+
+@cache
+def _go_types() -> dict[str, dict[str, str]]:
+    packed = (files("kubesim.api") / "go_fields.json.gz").read_bytes()
+    loaded: dict[str, dict[str, str]] = json.loads(gzip.decompress(packed))
+    return loaded
+
+
+@cache
+def go_fields(definition: str) -> dict[str, GoField]:
+    """Return a type's fields by their JSON names, those of inlined structs as well.
+
+    An inlined struct itself stands under "<" and its name.
+    """
+    package = definition.rpartition(".")[0]
+    fields: dict[str, GoField] = {}
+    for name, tag in _go_types().get(definition, {}).items():
+        embedded = f"{package}.{name[1:]}" if name.startswith("<") else ""
+        fields[name] = GoField(int(tag.rstrip("*?")), "*" in tag, "?" in tag, embedded)
+        if embedded:
+            fields = go_fields(embedded) | fields
+    return fields
 
 
 @cache
@@ -80,7 +105,7 @@ def type_of(group: str, version: str, kind: str) -> Type:
 def _definition(name: str) -> Type:
     if name in SPECIAL:
         return Type(SPECIAL[name], name=name.rpartition(".")[2])
-    return _compile(definitions()[name], name.rpartition(".")[2])
+    return _compile(definitions()[name], name)
 
 
 def _compile(schema: dict[str, Any], name: str = "") -> Type:
@@ -88,7 +113,7 @@ def _compile(schema: dict[str, Any], name: str = "") -> Type:
         return _placed(_definition(schema["$ref"].removeprefix(PREFIX)), schema)
     kind, form = schema.get("type", "any"), schema.get("format", "")
     if (kind, form) in SCALARS:
-        return Type(SCALARS[kind, form], name=name)
+        return Type(SCALARS[kind, form], name=name.rpartition(".")[2])
     if kind == "array":
         return _placed(Type("array", item=_compile(schema["items"])), schema)
     if kind != "object":
@@ -99,14 +124,32 @@ def _compile(schema: dict[str, Any], name: str = "") -> Type:
 
 
 def _object(schema: dict[str, Any], name: str) -> Type:
+    short = name.rpartition(".")[2]
     fields = {key: _compile(value) for key, value in schema.get("properties", {}).items()}
     required = tuple(schema.get("required", ()))
-    for key in (fields.keys() & OMITTED_ZEROS) - set(required):
-        fields[key].omit_zero = True
-    if name == "DeploymentStatus":
-        fields["replicas"].omit_zero = True
-    zeros = tuple((key, ZEROS[fields[key].kind]) for key in required if fields[key].kind in ZEROS)
-    return Type("object", name=name, fields=fields, required=required, zeros=zeros)
+    zeros = []
+    known = go_fields(name)
+    for key, compiled in fields.items():
+        go = known.get(key)
+        kept = key in required if go is None else not (go.pointer or go.omitempty)
+        if compiled.kind in ZEROS and kept:
+            zeros.append((key, ZEROS[compiled.kind]))
+        compiled.omit_zero = _omits_zero(compiled.kind, go)
+    return Type(
+        "object",
+        name=short,
+        definition=name,
+        fields=fields,
+        required=required,
+        zeros=tuple(zeros),
+    )
+
+
+def _omits_zero(kind: str, go: GoField | None) -> bool:
+    """Whether Go writes no empty value of a field, as it holds it by value."""
+    if kind in ("integer", "boolean"):
+        return go is not None and go.omitempty and not go.pointer
+    return kind in ("string", "array", "map") and not (go and go.pointer)
 
 
 def _placed(compiled: Type, schema: dict[str, Any]) -> Type:

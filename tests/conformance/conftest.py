@@ -41,6 +41,25 @@ def _since(request):
 
 
 @pytest.fixture
+def ask(cluster):
+    """Makes a request in HTTP's own words; returns (status, headers, body)."""
+    api = cluster.api_client()
+
+    def request(method, path, body=None, **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = json.dumps(body) if isinstance(body, dict | list) else body
+        if data is not None:
+            named.setdefault("content-type", "application/json")
+        url = api.configuration.host + path
+        answer = api.rest_client.pool_manager.request(
+            method, url, body=data, headers=named, timeout=30
+        )
+        return answer.status, answer.headers, answer.data.decode(errors="replace")
+
+    return request
+
+
+@pytest.fixture
 def core(cluster):
     return client.CoreV1Api(cluster.api_client())
 

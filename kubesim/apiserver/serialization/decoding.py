@@ -56,7 +56,7 @@ class Decoder:
                 read = _READERS[kind.kind](
                     self, item, kind, f"{path}.{name}" if path else name, of.name
                 )
-                if read or (kind.kind not in _OMITTED_EMPTY and not kind.omit_zero):
+                if read or not kind.omit_zero:
                     result[name] = read
         for name, zero in of.zeros:
             result.setdefault(name, zero)
@@ -183,7 +183,6 @@ _READERS: dict[str, _Reader] = {
     "micro-time": _micro_time,
     "any": _any,
 }
-_OMITTED_EMPTY = {"string", "array", "map"}
 
 
 def _go_type(of: Type | None) -> str:

@@ -1,110 +1,25 @@
 """Objects in Kubernetes' protobuf form, which `kubectl create` sends for some kinds.
 
 The envelope is in https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding.
-What a field's type is comes from the published OpenAPI schema. The numbers of the fields are not in
-it: they are listed here, for the messages that kubectl sends, as in the generated.proto files of
-k8s.io/api and k8s.io/apimachinery. Answers are always JSON, which every client accepts.
+What a field's type is comes from the published OpenAPI schema, its number from the published Go
+types. Answers are always JSON, which every client accepts.
 """
 
 import base64
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from kubesim.api import schema
-from kubesim.api.schema import Type
+from kubesim.api.schema import GoField, Type
 from kubesim.apiserver import errors
 from kubesim.apiserver.errors import StatusError
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\0"
 VARINT, BYTES = 0, 2
-
-# A word is a field, its place its number; "-" stands for a number that is not in use.
-_FIELDS = {
-    "ObjectMeta": "name generateName namespace selfLink uid resourceVersion generation "
-    "creationTimestamp deletionTimestamp deletionGracePeriodSeconds labels annotations "
-    "ownerReferences finalizers - - managedFields",
-    "LabelSelector": "matchLabels matchExpressions",
-    "LabelSelectorRequirement": "key operator values",
-    "Namespace": "metadata spec status",
-    "NamespaceSpec": "finalizers",
-    "NamespaceStatus": "phase conditions",
-    "ConfigMap": "metadata data binaryData immutable",
-    "Secret": "metadata data type stringData immutable",
-    "ServiceAccount": "metadata secrets imagePullSecrets automountServiceAccountToken",
-    "ObjectReference": "kind namespace name uid apiVersion resourceVersion fieldPath",
-    "LocalObjectReference": "name",
-    "Service": "metadata spec status",
-    "ServiceSpec": "ports selector clusterIP type externalIPs - sessionAffinity loadBalancerIP "
-    "loadBalancerSourceRanges externalName externalTrafficPolicy healthCheckNodePort "
-    "publishNotReadyAddresses sessionAffinityConfig - - ipFamilyPolicy clusterIPs ipFamilies "
-    "allocateLoadBalancerNodePorts loadBalancerClass internalTrafficPolicy trafficDistribution",
-    "ServicePort": "name protocol port targetPort nodePort appProtocol",
-    "ServiceStatus": "loadBalancer conditions",
-    "Deployment": "metadata spec status",
-    "DeploymentSpec": "replicas selector template strategy minReadySeconds revisionHistoryLimit "
-    "paused - progressDeadlineSeconds",
-    "DeploymentStrategy": "type rollingUpdate",
-    "RollingUpdateDeployment": "maxUnavailable maxSurge",
-    "DeploymentStatus": "observedGeneration replicas updatedReplicas availableReplicas "
-    "unavailableReplicas conditions readyReplicas collisionCount terminatingReplicas",
-    "PodTemplateSpec": "metadata spec",
-    "PodSpec": "volumes containers restartPolicy terminationGracePeriodSeconds "
-    "activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName serviceAccount nodeName "
-    "hostNetwork hostPID hostIPC securityContext imagePullSecrets hostname subdomain affinity "
-    "schedulerName initContainers automountServiceAccountToken tolerations hostAliases "
-    "priorityClassName priority dnsConfig shareProcessNamespace readinessGates runtimeClassName "
-    "enableServiceLinks preemptionPolicy overhead topologySpreadConstraints ephemeralContainers "
-    "setHostnameAsFQDN os hostUsers schedulingGates resourceClaims resources",
-    "Container": "name image command args workingDir ports env resources volumeMounts "
-    "livenessProbe readinessProbe lifecycle terminationMessagePath imagePullPolicy "
-    "securityContext stdin stdinOnce tty envFrom terminationMessagePolicy volumeDevices "
-    "startupProbe resizePolicy restartPolicy",
-    "ContainerPort": "name hostPort containerPort protocol hostIP",
-    "EnvVar": "name value valueFrom",
-    "ResourceRequirements": "limits requests claims",
-    "Role": "metadata rules",
-    "ClusterRole": "metadata rules aggregationRule",
-    "AggregationRule": "clusterRoleSelectors",
-    "PolicyRule": "verbs apiGroups resources resourceNames nonResourceURLs",
-    "RoleBinding": "metadata subjects roleRef",
-    "ClusterRoleBinding": "metadata subjects roleRef",
-    "Subject": "kind apiGroup name namespace",
-    "RoleRef": "apiGroup kind name",
-    "TokenRequest": "metadata spec status",
-    "TokenRequestSpec": "audiences - boundObjectRef expirationSeconds",
-    "TokenRequestStatus": "token expirationTimestamp",
-    "BoundObjectReference": "kind apiVersion name uid",
-    "SelfSubjectReview": "metadata status",
-    "SelfSubjectAccessReview": "metadata spec status",
-    "SelfSubjectAccessReviewSpec": "resourceAttributes nonResourceAttributes",
-    "ResourceAttributes": "namespace verb group version resource subresource name fieldSelector "
-    "labelSelector",
-    "NonResourceAttributes": "path verb",
-    "SubjectAccessReviewStatus": "allowed reason evaluationError denied",
-    "SelfSubjectRulesReview": "metadata spec status",
-    "SelfSubjectRulesReviewSpec": "namespace",
-    "SubjectRulesReviewStatus": "resourceRules nonResourceRules incomplete evaluationError",
-}
-# Go pointers: for these a zero is a value. Elsewhere it is what an absent field is encoded as.
-_POINTERS = {
-    "activeDeadlineSeconds",
-    "allocateLoadBalancerNodePorts",
-    "automountServiceAccountToken",
-    "deletionGracePeriodSeconds",
-    "enableServiceLinks",
-    "expirationSeconds",
-    "hostUsers",
-    "immutable",
-    "priority",
-    "progressDeadlineSeconds",
-    "replicas",
-    "revisionHistoryLimit",
-    "setHostnameAsFQDN",
-    "shareProcessNamespace",
-    "terminationGracePeriodSeconds",
-}
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -126,9 +41,11 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def _type(group: str, version: str, kind: str) -> Type:
-    if (group, version, kind) not in schema.definition_names() or kind not in _FIELDS:
-        raise _unknown(f"{kind} objects")
-    return schema.type_of(group, version, kind)
+    if (group, version, kind) in schema.definition_names():
+        found = schema.type_of(group, version, kind)
+        if schema.go_fields(found.definition):
+            return found
+    raise _unknown(f"{kind} objects")
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
@@ -158,39 +75,53 @@ def _varint(message: bytes, position: int) -> tuple[Any, int]:
             return value, position
 
 
-def _message(message: bytes, of: Type) -> dict[str, Any]:
-    if not message:
-        return {}
-    if of.name not in _FIELDS:
-        raise _unknown(f"fields of {of.name}")
-    names = _FIELDS[of.name].split()
+@cache
+def _names(definition: str) -> dict[int, tuple[str, GoField]]:
+    """The fields of a message by their numbers."""
+    own = schema.go_fields(definition)
+    inlined = {
+        name
+        for field in own.values()
+        if field.embedded
+        for name in schema.go_fields(field.embedded)
+    }
+    return {field.number: (name, field) for name, field in own.items() if name not in inlined}
+
+
+def _message(message: bytes, of: Type, definition: str = "") -> dict[str, Any]:
+    """The fields of a message: an object, or a part of it that is inlined in JSON."""
+    names = _names(definition or of.definition)
     obj: dict[str, Any] = {}
     for number, raw in _fields(message):
-        name = names[number - 1] if number <= len(names) else "-"
-        if name not in of.fields:
+        name, field = names.get(number, ("", None))
+        if field and field.embedded:
+            obj |= _message(raw, of, field.embedded)
+        elif field and name in of.fields:
+            _add(obj, name, raw, of.fields[name], pointer=field.pointer)
+        elif name not in ("kind", "apiVersion"):
             raise _unknown(f"field {number} of {of.name}")
-        _add(obj, name, raw, of)
     return obj
 
 
-def _add(obj: dict[str, Any], name: str, raw: Any, of: Type) -> None:
+def _add(obj: dict[str, Any], name: str, raw: Any, of: Type, *, pointer: bool) -> None:
     """Add one occurrence of a field; repeated fields and maps occur once an entry."""
-    field = of.fields[name]
-    if field.kind == "array" and field.item:
-        obj.setdefault(name, []).append(_value(raw, field.item))
-    elif field.kind == "map" and field.item:
+    if of.kind == "array" and of.item:
+        obj.setdefault(name, []).append(_value(raw, of.item))
+    elif of.kind == "map" and of.item:
         entry = dict(_fields(raw))
         value = entry.get(2, b"")
-        obj.setdefault(name, {})[entry.get(1, b"").decode()] = _value(value, field.item)
+        obj.setdefault(name, {})[entry.get(1, b"").decode()] = _value(value, of.item)
     else:
-        value = _value(raw, field)
-        if value not in (None, "", 0, False, {}) or name in _POINTERS or name in of.required:
+        value = _value(raw, of)
+        if pointer or value not in (None, "", 0, False, {}):
             obj[name] = value
 
 
 def _value(raw: Any, of: Type) -> Any:
     if of.kind == "object":
         return _message(raw, of)
+    if of.kind == "array" and of.item:  # within a map: a message with the items as its one field
+        return [_value(item, of.item) for _, item in _fields(raw)]
     if of.kind not in _SCALARS:
         raise _unknown(f"values of type {of.kind}")
     return _SCALARS[of.kind](raw)
@@ -201,9 +132,26 @@ def _int_or_string(raw: bytes) -> int | str:
     return (text or b"").decode() if is_string else number or 0
 
 
+def _moment(raw: bytes, layout: str) -> str | None:
+    parts = dict(_fields(raw))
+    if not parts.get(1):
+        return None
+    moment = datetime.fromtimestamp(parts[1], UTC)
+    return moment.replace(microsecond=parts.get(2, 0) // 1000).strftime(layout)
+
+
 def _time(raw: bytes) -> str | None:
-    seconds = dict(_fields(raw)).get(1)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}" if seconds else None
+    return _moment(raw, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _micro_time(raw: bytes) -> str | None:
+    return _moment(raw, "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _raw(raw: bytes) -> Any:
+    """A value that is kept as JSON, such as FieldsV1 and RawExtension."""
+    text = dict(_fields(raw)).get(1)
+    return json.loads(text) if text else None
 
 
 _SCALARS: dict[str, Callable[[Any], Any]] = {
@@ -214,6 +162,8 @@ _SCALARS: dict[str, Callable[[Any], Any]] = {
     "quantity": lambda raw: dict(_fields(raw)).get(1, b"0").decode(),
     "int-or-string": _int_or_string,
     "time": _time,
+    "micro-time": _micro_time,
+    "any": _raw,
 }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kubesim.api.resources import RESOURCES
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.serialization import protobuf
 
@@ -103,14 +104,11 @@ def test_damaged_bodies_are_bad_requests(data):
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (body("batch/v1", "Job", b""), "Job objects"),
-        (body("v1", "ConfigMap", field(77, "x")), "field 77 of ConfigMap"),
         (
-            body(
-                "apps/v1", "Deployment", message((2, message((3, message((2, message((1, "x"))))))))
-            ),
-            "fields of Volume",
+            body("apiextensions.k8s.io/v1", "CustomResourceDefinition", b""),
+            "CustomResourceDefinition objects",
         ),
+        (body("v1", "ConfigMap", field(77, "x")), "field 77 of ConfigMap"),
     ],
 )
 def test_what_is_not_read_is_named_with_a_way_out(data, what):
@@ -119,3 +117,35 @@ def test_what_is_not_read_is_named_with_a_way_out(data, what):
     assert refused.value.code == 415
     assert what in refused.value.message
     assert "--dry-run=client -o yaml | kubectl create -f -" in refused.value.message
+
+
+def test_a_struct_inlined_in_json_is_a_message_of_its_own():
+    source = message((19, message((1, message((1, "settings"))), (3, 0o400))))
+    handler = message((1, message((1, "true"))))
+    container = message((1, "c"), (10, message((1, handler), (2, 0), (3, 5))))
+    spec = message((1, message((1, "files"), (2, source))), (2, container))
+    decoded = protobuf.decode(body("v1", "Pod", message((1, named("x")), (2, spec))))
+    assert decoded["spec"] == {
+        "volumes": [{"name": "files", "configMap": {"name": "settings", "defaultMode": 0o400}}],
+        "containers": [
+            {"name": "c", "livenessProbe": {"exec": {"command": ["true"]}, "timeoutSeconds": 5}}
+        ],
+    }
+
+
+def test_lists_in_maps_and_times_with_fractions():
+    extra = message((1, "scopes"), (2, message((1, "a"), (1, "b"))))
+    review = message((2, message((3, "jane"), (5, extra))))
+    decoded = protobuf.decode(body("authorization.k8s.io/v1", "SubjectAccessReview", review))
+    assert decoded["spec"] == {"user": "jane", "extra": {"scopes": ["a", "b"]}}
+    spec = message((1, "me"), (3, message((1, 1_800_000_000), (2, 5_000))))
+    decoded = protobuf.decode(body("coordination.k8s.io/v1", "Lease", message((2, spec))))
+    assert decoded["spec"]["acquireTime"] == "2027-01-15T08:00:00.000005Z"
+
+
+def test_every_served_kind_can_be_read():
+    unread = {"CustomResourceDefinition", "APIService"}
+    for resource in RESOURCES:
+        if "create" in resource.verbs and resource.kind not in unread:
+            decoded = protobuf.decode(body(resource.api_version, resource.kind, b""))
+            assert decoded == {"apiVersion": resource.api_version, "kind": resource.kind}
