@@ -19,8 +19,6 @@ from kubesim.apiserver.auth.node_authorizer import NodeAuthorizer
 from kubesim.apiserver.auth.node_restriction import restrict_nodes
 from kubesim.apiserver.auth.reviews import Reviews
 from kubesim.apiserver.handlers import streams
-from kubesim.apiserver.handlers.discovery import Discovery
-from kubesim.apiserver.handlers.openapi import OpenAPI
 from kubesim.apiserver.registry.lookup import Lookup
 from kubesim.apiserver.registry.storage import Object
 from kubesim.apiserver.request import Request, RequestInfo, Response
@@ -87,7 +85,6 @@ class Cluster:
     ) -> None:
         self.clock = clock or Clock()
         self.nodes = {node.name: node for node in nodes or default_nodes(name)}
-        self.address = "127.0.0.1:6443"
         self._root_ca = root_ca
         self._store = store or Etcd(clock=self.clock)
         self._audit = audit or Audit(self.clock)
@@ -153,7 +150,7 @@ class Cluster:
         server.authenticator = Impersonator(RequestAuthenticator(tokens), authorizer)
         server.authorizer = authorizer
         server.validators += [Escalation(rbac), restrict_nodes]
-        server.endpoints = [Discovery(lambda: self.address), OpenAPI(), Control(self)]
+        server.endpoints.append(Control(self))
         server.virtual = Reviews(tokens, authorizer, rbac, objects, self.clock).handlers()
         return server
 

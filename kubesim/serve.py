@@ -141,7 +141,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
     _listen(https, port, settings.port)
     replace(settings, port=https.port).save(directory / "cluster.json")
     url = f"https://{HOST}:{https.port}"
-    cluster.address = f"{HOST}:{https.port}"
+    cluster.server.address = f"{HOST}:{https.port}"
     try:
         https.start()
         await cluster.start(_cluster_info(url, keys.ca_pem))

@@ -1,10 +1,13 @@
-"""The table of the resources that kubesim serves.
+"""The table of the resources that are built in.
 
-Discovery, storage, authorization and the printing of tables all read it. A row says what
-https://kubernetes.io/docs/reference/kubernetes-api/ says of the resource.
+A row says what https://kubernetes.io/docs/reference/kubernetes-api/ says of the resource. What a
+server serves beside them, and who asks for it, is in `served`.
 """
 
 from dataclasses import dataclass, field
+
+from kubesim.api import schema
+from kubesim.api.schema import Type
 
 CRUD = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 REVIEW = ("create",)
@@ -68,6 +71,11 @@ class Resource:
     def prefix(self) -> str:
         """The store's prefix, the same that the real API server uses in etcd."""
         return f"/registry/{self.stored_as or self.plural}/"
+
+    @property
+    def type(self) -> Type:
+        """The type of these objects, which drives decoding, patching and field ownership."""
+        return schema.type_of(self.group, self.version, self.kind)
 
     def subresource(self, name: str) -> Subresource | None:
         """Return the named subresource, if there is one."""
@@ -326,20 +334,9 @@ RESOURCES: tuple[Resource, ...] = (
     ),
 )
 
-_BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}
 _BY_NAME = {r.full_name: r for r in RESOURCES}
 
 
-def find(group: str, version: str, plural: str) -> Resource | None:
-    """Return the resource at a path, if it is served."""
-    return _BY_PATH.get((group, version, plural))
-
-
 def named(full_name: str) -> Resource:
-    """Return the resource "plural[.group]". Raises KeyError."""
+    """Return the built-in resource "plural[.group]". Raises KeyError."""
     return _BY_NAME[full_name]
-
-
-def served_at(group: str) -> bool:
-    """Whether any resource of a group is served."""
-    return any(resource.group == group for resource in RESOURCES)

@@ -5,6 +5,7 @@ from typing import Any
 
 from kubesim.api import schema
 from kubesim.api.resources import Resource
+from kubesim.api.schema import Type
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields
 from kubesim.apiserver.registry.context import Context
@@ -66,6 +67,12 @@ class Call:
             return subresource.group, subresource.version or "v1", subresource.kind
         return self.resource.group, self.resource.version, self.resource.kind
 
+    @property
+    def type(self) -> Type:
+        """The type of the body."""
+        own = self.kind == (self.resource.group, self.resource.version, self.resource.kind)
+        return self.resource.type if own else schema.type_of(*self.kind)
+
     def body_object(self) -> Object:
         """Return the body as an object of the right kind. Raises 400 and 415."""
         data = parse_body(self.request.body, self.request.headers.get("content-type", ""))
@@ -83,7 +90,7 @@ class Call:
         check_kind(data, kind, api_version)
         decoder = Decoder()
         try:
-            obj: Object = decoder.decode(data, schema.type_of(group, version, kind))
+            obj: Object = decoder.decode(data, self.type)
         except DecodeError as error:
             raise errors.bad_request(_cannot_handle(kind, version, error)) from None
         self._report_unknown(kind, version, decoder.unknown)

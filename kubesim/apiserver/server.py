@@ -10,10 +10,13 @@ from typing import Protocol
 
 from kubesim.api import resources
 from kubesim.api.resources import Resource
+from kubesim.api.served import Resources
 from kubesim.apiserver import errors
 from kubesim.apiserver.auth.authentication import ANONYMOUS, Authenticator
 from kubesim.apiserver.auth.authorization import Authorizer, forbidden
 from kubesim.apiserver.call import Call
+from kubesim.apiserver.handlers.discovery import Discovery
+from kubesim.apiserver.handlers.openapi import OpenAPI
 from kubesim.apiserver.handlers.reads import Reads
 from kubesim.apiserver.handlers.writes import Writes
 from kubesim.apiserver.registry.admission import Admission
@@ -49,7 +52,7 @@ Connect = Callable[[RequestInfo, Request, Object], Awaitable[Response]]
 class APIServer:
     """A Kubernetes API server without a transport.
 
-    `endpoints` answer the paths that are no resources, asked in order until one does. `virtual`
+    `endpoints` answer the paths that are no resources and not discovery's. `virtual`
     answers creations of what is not stored, by "plural[.group]" or "plural/subresource".
     `validators` are asked before every write and refuse it by raising.
     `connect` answers a Pod's log, exec and attach. `disable_admission` names plugins to leave
@@ -70,6 +73,8 @@ class APIServer:
         disable_admission: Sequence[str] = (),
     ) -> None:
         self.clock = clock
+        self.address = "127.0.0.1:6443"  # as discovery tells it to clients
+        self.resources = Resources()
         self.storage = Storage(store)
         admission = Admission(self.storage, frozenset(disable_admission))
         self.registry = Registry(self.storage, clock, admission)
@@ -77,7 +82,8 @@ class APIServer:
         self.authenticator = authenticator
         self.authorizer = authorizer
         self.audit = audit
-        self.endpoints = list(endpoints)
+        discovery = Discovery(self.resources, lambda: self.address)
+        self.endpoints: list[Endpoint] = [discovery, OpenAPI(self.resources), *endpoints]
         self.virtual = dict(virtual or {})
         self.connect = connect
         reads = Reads(self.registry)
@@ -136,7 +142,7 @@ class APIServer:
     async def _answer(self, request: Request, user: UserInfo, info: RequestInfo) -> Response:
         if not info.is_resource:
             return await self._answer_endpoint(request, user)
-        resource = find(info)
+        resource = find(self.resources, info)
         call = Call(request, info, user, resource)
         special = (
             f"{resource.plural}/{info.subresource}" if info.subresource else info.full_resource
@@ -168,9 +174,9 @@ class APIServer:
 CONNECTED = ("log", "exec", "attach", "portforward")
 
 
-def find(info: RequestInfo) -> Resource:
+def find(served: Resources, info: RequestInfo) -> Resource:
     """Return the resource that a path names. Raises 404 and 405."""
-    resource = resources.find(info.group, info.version, info.resource)
+    resource = served.find(info.group, info.version, info.resource)
     if not resource:
         raise errors.no_such_resource(f"{info.full_resource}: {UNSIMULATED}")
     if info.namespace and not resource.namespaced and resource.plural != "namespaces":

@@ -8,10 +8,11 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from kubesim.api import resources
+from kubesim.api.resources import Resource
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.server import APIServer
+from kubesim.clientgo import discovery
 
 Object = dict[str, Any]
 PATCH_TYPES = {
@@ -34,7 +35,7 @@ class Client:
 
     async def get(self, resource: str, name: str, namespace: str | None = None) -> Object:
         """Return an object. Raises StatusError, as every method here."""
-        return await self._call("GET", _path(resource, namespace, name))
+        return await self._call("GET", self._path(resource, namespace, name))
 
     async def list(
         self,
@@ -46,7 +47,7 @@ class Client:
     ) -> Object:
         """Return the List object of a namespace or, without one, of all."""
         query = {"labelSelector": label_selector, "fieldSelector": field_selector}
-        found = await self._call("GET", _path(resource, namespace), query)
+        found = await self._call("GET", self._path(resource, namespace), query)
         head = {"kind": found["kind"].removesuffix("List"), "apiVersion": found["apiVersion"]}
         return found | {"items": [head | item for item in found["items"]]}
 
@@ -63,13 +64,13 @@ class Client:
         metadata = obj.get("metadata", {})
         if subresource:
             name = name or metadata.get("name")
-        path = _path(resource, namespace or metadata.get("namespace"), name, subresource)
+        path = self._path(resource, namespace or metadata.get("namespace"), name, subresource)
         return await self._call("POST", path, body=obj)
 
     async def update(self, resource: str, obj: Object, *, subresource: str | None = None) -> Object:
         """Replace an object, or its status or other subresource."""
         metadata = obj["metadata"]
-        path = _path(resource, metadata.get("namespace"), metadata["name"], subresource)
+        path = self._path(resource, metadata.get("namespace"), metadata["name"], subresource)
         return await self._call("PUT", path, body=obj)
 
     async def patch(
@@ -83,7 +84,7 @@ class Client:
         kind: str = "strategic",
     ) -> Object:
         """Change an object by a json, merge, strategic or apply patch."""
-        path = _path(resource, namespace, name, subresource)
+        path = self._path(resource, namespace, name, subresource)
         query = {"fieldManager": self._agent, "force": "true"} if kind == "apply" else {}
         return await self._call("PATCH", path, query, patch, PATCH_TYPES[kind])
 
@@ -106,7 +107,7 @@ class Client:
             "preconditions": {k: v for k, v in preconditions.items() if v} or None,
         }
         body = {key: value for key, value in options.items() if value is not None}
-        return await self._call("DELETE", _path(resource, namespace, name), body=body)
+        return await self._call("DELETE", self._path(resource, namespace, name), body=body)
 
     async def watch(
         self,
@@ -131,13 +132,22 @@ class Client:
             "allowWatchBookmarks": "true" if bookmarks else "",
             "timeoutSeconds": str(timeout_seconds or ""),
         }
-        response = await self._send("GET", _path(resource, namespace), query)
+        response = await self._send("GET", self._path(resource, namespace), query)
         async for chunk in _chunks(response):
             for line in chunk.splitlines():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise StatusError.from_status(event["object"])
                 yield event["type"], event["object"]
+
+    async def discover(self) -> Sequence[Resource]:
+        """Return every resource that the server serves, in its preferred version."""
+        found: Sequence[Resource] = ()
+        for root in ("/api", "/apis"):
+            response = await self._send("GET", root, {}, accept=discovery.ACCEPT)
+            assert isinstance(response.body, bytes)
+            found = [*found, *discovery.preferred_resources(json.loads(response.body))]
+        return found
 
     async def _call(
         self,
@@ -159,12 +169,13 @@ class Client:
         query: dict[str, str],
         body: Any = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Response:
         request = Request(
             method,
             path,
             {key: [value] for key, value in query.items() if value},
-            {"content-type": content_type, "user-agent": self._agent},
+            {"content-type": content_type, "accept": accept, "user-agent": self._agent},
             b"" if body is None else json.dumps(body).encode(),
             self._user,
         )
@@ -173,6 +184,19 @@ class Client:
             assert isinstance(response.body, bytes)
             raise StatusError.from_status(json.loads(response.body))
         return response
+
+    def _path(
+        self,
+        resource: str,
+        namespace: str | None = None,
+        name: str | None = None,
+        subresource: str | None = None,
+    ) -> str:
+        found = self._server.resources.named(resource)
+        root = f"/apis/{found.group}/{found.version}" if found.group else f"/api/{found.version}"
+        scope = f"/namespaces/{namespace}" if namespace and found.namespaced else ""
+        below = "".join(f"/{part}" for part in (name, subresource) if part)
+        return f"{root}{scope}/{found.plural}{below}"
 
 
 def _program(user: str) -> str:
@@ -194,16 +218,3 @@ async def _chunks(response: Response) -> AsyncIterator[bytes]:
                 yield chunk
         finally:
             await body.aclose()  # type: ignore[attr-defined]
-
-
-def _path(
-    resource: str,
-    namespace: str | None = None,
-    name: str | None = None,
-    subresource: str | None = None,
-) -> str:
-    found = resources.named(resource)
-    root = f"/apis/{found.group}/{found.version}" if found.group else f"/api/{found.version}"
-    scope = f"/namespaces/{namespace}" if namespace and found.namespaced else ""
-    below = "".join(f"/{part}" for part in (name, subresource) if part)
-    return f"{root}{scope}/{found.plural}{below}"

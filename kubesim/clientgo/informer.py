@@ -203,18 +203,33 @@ class InformerFactory:
         self._client = client
         self._clock = clock
         self._informers: dict[str, Informer] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
 
     def informer(self, resource: str) -> Informer:
-        """The informer of a resource; ask before `run`."""
+        """The informer of a resource; one that is asked for during `run` starts at once."""
         if resource not in self._informers:
             self._informers[resource] = Informer(self._client, resource, self._clock)
+            if self._tasks:
+                self._start(self._tasks, self._informers[resource])
         return self._informers[resource]
+
+    def forget(self, resource: str) -> None:
+        """Stop the informer of a resource that is no longer served."""
+        self._informers.pop(resource, None)
+        if task := self._running.pop(resource, None):
+            task.cancel()
 
     async def run(self) -> None:
         """Run every informer that was asked for, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             for informer in self._informers.values():
-                tasks.create_task(informer.run(), name=f"informer {informer.resource}")
+                self._start(tasks, informer)
+
+    def _start(self, tasks: asyncio.TaskGroup, informer: Informer) -> None:
+        resource = informer.resource
+        self._running[resource] = tasks.create_task(informer.run(), name=f"informer {resource}")
 
     async def wait_synced(self) -> None:
         """Wait until every informer has listed once."""

@@ -7,26 +7,23 @@ in the foreground waits, by its finalizer `foregroundDeletion`, until the depend
 are gone; orphaning, by the finalizer `orphan`, takes the references to the owner off first.
 """
 
+import asyncio
 import functools
 from collections.abc import Iterable
 
 from kubesim.api.resources import Resource
 from kubesim.apimachinery.objects import Object, is_being_deleted, uid
+from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND, find, tolerating
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
-from kubesim.controllers.graph import (
-    COLLECTED,
-    FOREGROUND,
-    ORPHAN,
-    Graph,
-    Node,
-    awaits,
-    owners_of,
-    resource_of,
-)
+from kubesim.controllers.graph import FOREGROUND, ORPHAN, Graph, Node, awaits, owners_of
+
+DISCOVERY_SECONDS = 30.0
+RETRY_SECONDS = 1.0
+IGNORED = ("events",)  # they belong to nobody and are many
 
 
 class GarbageCollector(Controller):
@@ -36,13 +33,50 @@ class GarbageCollector(Controller):
 
     def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
         self.graph = Graph()
+        self._monitored: dict[str, Resource] = {}
         super().__init__(client, informers, clock)
 
     def watch(self, informers: InformerFactory) -> None:
-        """Every object of every resource is in the graph."""
-        for resource in COLLECTED:
+        """Every object of every resource is in the graph; discovery says which there are."""
+        self._informers = informers
+
+    async def run(self) -> None:
+        """Work until cancelled, once the graph is complete."""
+        await self._monitor()
+        while not self._monitored:
+            await self.clock.sleep(RETRY_SECONDS)
+            await self._monitor()
+        await self._informers.wait_synced()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_monitoring())
+            tasks.create_task(super().run())
+
+    async def _keep_monitoring(self) -> None:
+        """Follow the resources that come and go with CustomResourceDefinitions."""
+        while True:
+            await self.clock.sleep(DISCOVERY_SECONDS)
+            await self._monitor()
+
+    async def _monitor(self) -> None:
+        try:
+            found = await self.client.discover()
+        except StatusError:
+            return  # look again next time
+        served = {
+            resource.full_name: resource
+            for resource in found
+            if {"delete", "list", "watch"} <= set(resource.verbs)
+            and resource.full_name not in IGNORED
+        }
+        for name in [name for name in self._monitored if name not in served]:
+            self.graph.unlearn(self._monitored.pop(name))
+            self._informers.forget(name)
+        for name in [name for name in served if name not in self._monitored]:
+            resource = self._monitored[name] = served[name]
+            for node in self.graph.learn(resource):
+                self.queue.add(node.uid)
             handler = functools.partial(self._changed, resource)
-            informers.informer(resource.full_name).add_handler(handler)
+            self._informers.informer(name).add_handler(handler)
 
     async def sync(self, key: str) -> None:
         """Look whether an object has to go, or may."""
@@ -78,7 +112,7 @@ class GarbageCollector(Controller):
         dangling: list[Object] = []
         waiting: list[Object] = []
         for reference in owners_of(obj):
-            resource = resource_of(reference)
+            resource = self.graph.resource_of(reference)
             if resource is None or (resource.namespaced and not node.namespace):
                 solid.append(reference)  # nobody can tell, so nothing is deleted on its account
                 continue

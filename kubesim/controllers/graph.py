@@ -3,23 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kubesim.api.resources import RESOURCES, Resource
+from kubesim.api.resources import Resource
 from kubesim.apimachinery.objects import Object, is_being_deleted, uid
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
-# Events belong to nobody and are many.
-COLLECTED = tuple(
-    each for each in RESOURCES if "delete" in each.verbs and each.full_name != "events"
-)
-_BY_KIND = {(each.group, each.kind): each for each in COLLECTED}
 
-
-def resource_of(reference: Object) -> Resource | None:
-    """The resource that an owner reference points to; None for kinds that are not served."""
-    group = reference["apiVersion"].rpartition("/")[0]
-    return _BY_KIND.get((group, reference["kind"]))
+def kind_of(reference: Object) -> tuple[str, str]:
+    """The group and kind that an owner reference names."""
+    return reference["apiVersion"].rpartition("/")[0], reference["kind"]
 
 
 def owners_of(obj: Object) -> list[Object]:
@@ -58,10 +51,30 @@ class Node:
 
 
 class Graph:
-    """Nodes by UID, linked both ways."""
+    """Nodes by UID, linked both ways, and the kinds whose objects it knows."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
+        self._kinds: dict[tuple[str, str], Resource] = {}
+
+    def learn(self, resource: Resource) -> list[Node]:
+        """From now on follow references to a kind; returns the nodes that have some already."""
+        kind = resource.group, resource.kind
+        self._kinds[kind] = resource
+        waiting = [
+            node for node in self.nodes.values() if any(kind_of(o) == kind for o in node.owners)
+        ]
+        for node in waiting:
+            self._link(node, node.owners)
+        return waiting
+
+    def unlearn(self, resource: Resource) -> None:
+        """Follow no references to a kind any more."""
+        del self._kinds[resource.group, resource.kind]
+
+    def resource_of(self, reference: Object) -> Resource | None:
+        """The resource that an owner reference points to; None for kinds that nobody knows."""
+        return self._kinds.get(kind_of(reference))
 
     def put(self, resource: Resource, obj: Object) -> Node:
         """Take over the present state of an object."""
@@ -94,7 +107,7 @@ class Graph:
         self._unlink(node, (each for each in node.owners if each not in owners))
         node.owners = owners
         for reference in owners:
-            resource = resource_of(reference)
+            resource = self.resource_of(reference)
             if resource is not None:
                 self._owner(reference, resource, node).dependents.add(node.uid)
 

@@ -19,6 +19,7 @@ from kubesim.controllers.controller import Controller
 
 FINALIZER = "kubernetes"
 PODS_FIRST = "pods"
+LOOK_AGAIN_SECONDS = 8.0  # half of what the real one grants a finalizer, and one
 CONTENT = tuple(
     each.full_name for each in RESOURCES if each.namespaced and "deletecollection" in each.verbs
 )
@@ -48,13 +49,17 @@ class NamespaceController(Controller):
         namespace = await self._write_conditions(namespace, remaining)
         if not any(remaining.values()):
             await self._finalize(namespace)
+        else:
+            self.queue.add_after(key, LOOK_AGAIN_SECONDS)
 
     async def _delete_content(self, namespace: str) -> dict[str, list[Object]]:
         """Delete the Pods, or when none are left the rest; returns what is there after that."""
         remaining = {PODS_FIRST: await self._delete_all(PODS_FIRST, namespace)}
         if not remaining[PODS_FIRST]:
-            for resource in CONTENT:
-                remaining[resource] = await self._delete_all(resource, namespace)
+            for resource in await self.client.discover():
+                if resource.namespaced and "deletecollection" in resource.verbs:
+                    name = resource.full_name
+                    remaining[name] = await self._delete_all(name, namespace)
         return remaining
 
     async def _delete_all(self, resource: str, namespace: str) -> list[Object]:

@@ -5,10 +5,10 @@ plain form needs one request a group for: https://kubernetes.io/docs/concepts/ov
 """
 
 from collections.abc import Callable, Iterable
-from itertools import groupby
 from typing import Any
 
-from kubesim.api.resources import RESOURCES, Resource, Subresource, served_at
+from kubesim.api.resources import Resource, Subresource
+from kubesim.api.served import Resources
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response, text_response
 
@@ -27,12 +27,19 @@ VERSION: Object = {
 }
 AGGREGATED = ("v2", "v2beta1")
 HEALTH_CHECKS = ("ping", "log", "etcd")
+ROOTS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version")
 
 
 class Discovery:
     """Answers the paths of discovery, version and health; the server's address is for clients."""
 
-    def __init__(self, address: Callable[[], str], checks: Iterable[str] = HEALTH_CHECKS) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        address: Callable[[], str],
+        checks: Iterable[str] = HEALTH_CHECKS,
+    ) -> None:
+        self._resources = resources
         self._address = address
         self._checks = tuple(checks)
 
@@ -43,7 +50,7 @@ class Discovery:
         response: Response | None = None
         match request.path.strip("/").split("/"):
             case [""]:
-                response = json_response({"paths": _paths()})
+                response = json_response({"paths": self._paths()})
             case ["version"]:
                 response = json_response(VERSION)
             case ["healthz" | "livez" | "readyz" as path, *rest]:
@@ -51,23 +58,23 @@ class Discovery:
             case ["api" | "apis" as root]:
                 response = self._groups(request, root)
             case ["api", "v1"]:
-                response = _resource_list("", "v1")
-            case ["apis", group] if served_at(group):
-                response = json_response(_group(group))
+                response = self._resource_list("", "v1")
+            case ["apis", group] if group in self._resources.by_group():
+                response = json_response(self._group(group))
             case ["apis", group, version]:
-                response = _resource_list(group, version)
+                response = self._resource_list(group, version)
         return response
 
     def _groups(self, request: Request, root: str) -> Response:
         version = _aggregated_version(request.headers.get("accept", ""))
-        names = [name for name in _by_group() if bool(name) == (root == "apis")]
+        names = [name for name in self._resources.by_group() if bool(name) == (root == "apis")]
         if version:
-            return _aggregated(names, version)
+            return self._aggregated(names, version)
         if root == "api":
             address = {"clientCIDR": "0.0.0.0/0", "serverAddress": self._address()}
             versions = {"kind": "APIVersions", "versions": ["v1"]}
             return json_response({**versions, "serverAddressByClientCIDRs": [address]})
-        groups = [_group(name, nested=True) for name in names]
+        groups = [self._group(name, nested=True) for name in names]
         return json_response({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 
     def _health(self, request: Request, path: str, check: str) -> Response | None:
@@ -78,18 +85,47 @@ class Discovery:
         lines = [f"[+]{name} ok\n" for name in self._checks]
         return text_response("".join(lines) + f"{path} check passed\n")
 
+    def _aggregated(self, names: list[str], version: str) -> Response:
+        items = [
+            {"metadata": {"name": name}, "versions": _aggregated_versions(versions)}
+            for name, versions in self._resources.by_group().items()
+            if name in names
+        ]
+        body = {
+            "kind": "APIGroupDiscoveryList",
+            "apiVersion": f"apidiscovery.k8s.io/{version}",
+            "metadata": {},
+            "items": items,
+        }
+        media_type = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
+        return json_response(body, content_type=media_type.format(version))
 
-def group_versions() -> list[tuple[str, str]]:
-    """Every (group, version) served, the core group first."""
-    return list(dict.fromkeys((r.group, r.version) for r in _by_name()))
+    def _group(self, name: str, *, nested: bool = False) -> Object:
+        versions = self._resources.by_group()[name]
+        described = [{"groupVersion": f"{name}/{v}", "version": v} for v in versions]
+        head = {} if nested else {"kind": "APIGroup", "apiVersion": "v1"}
+        return {**head, "name": name, "versions": described, "preferredVersion": described[0]}
 
+    def _resource_list(self, group: str, version: str) -> Response | None:
+        found = self._resources.by_group().get(group, {}).get(version)
+        if not found:
+            return None
+        described = [entry for resource in found for entry in _plain_entries(resource)]
+        return json_response(
+            {
+                "kind": "APIResourceList",
+                "apiVersion": "v1",
+                "groupVersion": found[0].api_version,
+                "resources": described,
+            }
+        )
 
-def _by_name() -> list[Resource]:
-    return sorted(RESOURCES, key=lambda r: (r.group, r.version, r.plural))
-
-
-def _by_group() -> dict[str, list[Resource]]:
-    return {name: list(found) for name, found in groupby(_by_name(), lambda r: r.group)}
+    def _paths(self) -> list[str]:
+        roots = [*ROOTS]
+        for group, version in self._resources.group_versions():
+            if group:
+                roots += [f"/apis/{group}", f"/apis/{group}/{version}"]
+        return sorted(set(roots))
 
 
 def _aggregated_version(accept: str) -> str | None:
@@ -98,21 +134,15 @@ def _aggregated_version(accept: str) -> str | None:
     return next((v for v in AGGREGATED if any(f"v={v};" in c + ";" for c in asked)), None)
 
 
-def _aggregated(names: list[str], version: str) -> Response:
-    by_group = _by_group()
-    items = []
-    for name in names:
-        resources = [_aggregated_resource(r) for r in by_group[name]]
-        served = {"version": "v1", "resources": resources, "freshness": "Current"}
-        items.append({"metadata": {"name": name}, "versions": [served]})
-    body = {
-        "kind": "APIGroupDiscoveryList",
-        "apiVersion": f"apidiscovery.k8s.io/{version}",
-        "metadata": {},
-        "items": items,
-    }
-    media_type = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
-    return json_response(body, content_type=media_type.format(version))
+def _aggregated_versions(versions: dict[str, list[Resource]]) -> list[Object]:
+    return [
+        {
+            "version": version,
+            "resources": [_aggregated_resource(resource) for resource in resources],
+            "freshness": "Current",
+        }
+        for version, resources in versions.items()
+    ]
 
 
 def _aggregated_resource(resource: Resource) -> Object:
@@ -147,28 +177,6 @@ def _subresource_version(resource: Resource, sub: Subresource) -> tuple[str, str
     return (sub.group, sub.version) if sub.version else (resource.group, resource.version)
 
 
-def _group(name: str, *, nested: bool = False) -> Object:
-    versions = [version for group, version in group_versions() if group == name]
-    described = [{"groupVersion": f"{name}/{v}", "version": v} for v in versions]
-    head = {} if nested else {"kind": "APIGroup", "apiVersion": "v1"}
-    return {**head, "name": name, "versions": described, "preferredVersion": described[0]}
-
-
-def _resource_list(group: str, version: str) -> Response | None:
-    found = [r for r in _by_name() if (r.group, r.version) == (group, version)]
-    if not found:
-        return None
-    described = [entry for resource in found for entry in _plain_entries(resource)]
-    return json_response(
-        {
-            "kind": "APIResourceList",
-            "apiVersion": "v1",
-            "groupVersion": found[0].api_version,
-            "resources": described,
-        }
-    )
-
-
 def _plain_entries(resource: Resource) -> Iterable[Object]:
     entry: Object = {
         "name": resource.plural,
@@ -191,11 +199,3 @@ def _plain_entries(resource: Resource) -> Iterable[Object]:
             "kind": sub.kind,
             "verbs": list(sub.verbs),
         }
-
-
-def _paths() -> list[str]:
-    roots = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
-    for group, version in group_versions():
-        if group:
-            roots += [f"/apis/{group}", f"/apis/{group}/{version}"]
-    return sorted(set(roots))

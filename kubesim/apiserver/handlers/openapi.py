@@ -7,13 +7,13 @@ fields and knows dry runs. See https://kubernetes.io/docs/concepts/overview/kube
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from kubesim.api import schema
-from kubesim.api.resources import RESOURCES, Resource
+from kubesim.api.resources import Resource
+from kubesim.api.served import Resources
 from kubesim.apiserver import errors
-from kubesim.apiserver.handlers.discovery import VERSION, group_versions
+from kubesim.apiserver.handlers.discovery import VERSION
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response
 
@@ -37,18 +37,41 @@ METHODS = {"create": "post", "update": "put", "patch": "patch", "delete": "delet
 class OpenAPI:
     """Answers /openapi/v3 and the documents below it."""
 
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._documents: dict[tuple[str, str], bytes] = {}
+        self._generation = 0
+
     async def __call__(self, request: Request, user: UserInfo) -> Response | None:
         """The answer, or None when the path is another."""
         path = request.path.strip("/")
         if path == "openapi/v2":
             return _empty_v2(request)
         if path == "openapi/v3":
-            return json_response({"paths": _index()})
+            return json_response({"paths": self._index()})
         name = path.removeprefix("openapi/v3/")
-        for group, version in group_versions():
+        for group, version in self._resources.group_versions():
             if path != name and name == _path(group, version):
-                return Response(200, {"content-type": JSON}, _document(group, version))
+                return Response(200, {"content-type": JSON}, self._document(group, version))
         return None
+
+    def _index(self) -> Object:
+        """Every document's path with a hash: clients keep a copy for as long as it is the same."""
+        paths = {}
+        for group, version in self._resources.group_versions():
+            name = _path(group, version)
+            fingerprint = hashlib.sha256(self._document(group, version)).hexdigest().upper()
+            paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={fingerprint}"}
+        return paths
+
+    def _document(self, group: str, version: str) -> bytes:
+        if self._generation != self._resources.generation:
+            self._documents.clear()
+            self._generation = self._resources.generation
+        key = group, version
+        if key not in self._documents:
+            self._documents[key] = _document(self._resources.by_group()[group][version])
+        return self._documents[key]
 
 
 def _empty_v2(request: Request) -> Response:
@@ -66,23 +89,7 @@ def _path(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def _index() -> Object:
-    paths = {}
-    for group, version in group_versions():
-        name, fingerprint = _path(group, version), _fingerprint(group, version)
-        paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={fingerprint}"}
-    return paths
-
-
-@cache
-def _fingerprint(group: str, version: str) -> str:
-    """A hash of a document: clients keep a copy for as long as it stays the same."""
-    return hashlib.sha256(_document(group, version)).hexdigest().upper()
-
-
-@cache
-def _document(group: str, version: str) -> bytes:
-    resources = [r for r in RESOURCES if (r.group, r.version) == (group, version)]
+def _document(resources: list[Resource]) -> bytes:
     roots = [_schema_of(r.group, r.version, r.kind) for r in resources]
     roots += [_schema_of(r.group, r.version, r.list_kind) for r in resources]
     document = {

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from kubesim.api import schema
 from kubesim.apiserver import errors
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.patch import fields, strategic
@@ -56,8 +55,7 @@ def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
         raise errors.bad_request("error decoding patch: the patch must be an object")
     if kind == MERGE_PATCH:
         return lambda current: merge(current, body)
-    of = schema.type_of(*call.kind)
-    return lambda current: strategic.merge(current, body, of)
+    return lambda current: strategic.merge(current, body, call.type)
 
 
 def _apply_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
@@ -71,7 +69,7 @@ def _apply_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
         raise errors.bad_request("metadata.managedFields must be nil")
     declaration = Declaration(
         declared,
-        schema.type_of(*call.kind),
+        call.type,
         Manager(name, APPLY, declared["apiVersion"], call.info.subresource),
         now,
         call.request.flag("force"),

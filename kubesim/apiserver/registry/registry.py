@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from kubesim.api import schema
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields, managedfields
@@ -141,7 +140,7 @@ class Registry:
         managedfields.record_update(
             new,
             old,
-            schema.type_of(resource.group, resource.version, resource.kind),
+            resource.type,
             Manager(context.manager, UPDATE, resource.api_version, context.subresource),
             timestamp(self.clock.now()),
             self.strategy(resource).reset_fields(context.subresource),

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from kubesim.api.resources import RESOURCES
+from kubesim.api.served import Resources
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.handlers.discovery import Discovery
 from kubesim.apiserver.handlers.openapi import OpenAPI
 from kubesim.apiserver.request import Request, UserInfo
 
 USER = UserInfo("jane")
+RESOURCES = Resources()
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 
 
@@ -18,7 +19,7 @@ async def ask(path, *, accept="application/json", **query):
     request = Request(
         "GET", path, {key: [value] for key, value in query.items()}, {"accept": accept}
     )
-    for endpoint in (Discovery(lambda: "127.0.0.1:6443"), OpenAPI()):
+    for endpoint in (Discovery(RESOURCES, lambda: "127.0.0.1:6443"), OpenAPI(RESOURCES)):
         response = await endpoint(request, USER)
         if response:
             return response
