@@ -19,17 +19,18 @@ from kubesim.clock import Clock
 class Controller(ABC):
     """A control loop over the keys of one resource.
 
-    `name` is what Events and service accounts call it.
+    `name` is what its service account is called, and its Events unless there is a `component`.
     """
 
     name: str
+    component = ""
     workers = 5
 
     def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
         self.client = client
         self.clock = clock
         self.queue = WorkQueue(clock, self.name)
-        self.recorder = EventRecorder(client, clock, self.name)
+        self.recorder = EventRecorder(client, clock, self.component or self.name)
         self.watch(informers)
 
     @abstractmethod

@@ -43,6 +43,10 @@ class Expectations:
         """Wait for those objects to go."""
         self._expected[key] = _Expected(self._clock.monotonic(), deletions=set(objects))
 
+    def expect(self, key: str, creations: int, deletions: Iterable[str]) -> None:
+        """Wait for both."""
+        self._expected[key] = _Expected(self._clock.monotonic(), creations, set(deletions))
+
     def creation_observed(self, key: str) -> None:
         """One addition less to wait for; also called when a creation failed."""
         if key in self._expected:

@@ -4,7 +4,7 @@ Kubernetes' `pkg/controller/replicaset/replica_set.go`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from kubesim.apimachinery.labels import has_all
@@ -23,6 +23,7 @@ from kubesim.apimachinery.objects import (
     uid,
 )
 from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.absence import NOT_FOUND
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
@@ -30,11 +31,12 @@ from kubesim.controllers import conditions
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.expectations import Expectations
 from kubesim.controllers.ownership import Ownership, concerned, owner_in
+from kubesim.controllers.podcontrol import PodControl, slow_start
 from kubesim.controllers.pods import choose_for_deletion, from_template, is_available
+from kubesim.controllers.status import write_status
 
 REPLICASETS = "replicasets.apps"
 BURST_REPLICAS = 500
-SLOW_START_FIRST_BATCH = 1
 
 
 class ReplicaSetController(Controller):
@@ -46,6 +48,7 @@ class ReplicaSetController(Controller):
         self.expectations = Expectations(clock)
         self.ownership = Ownership(client, REPLICASETS, "pods")
         super().__init__(client, informers, clock)
+        self.pod_control = PodControl(client, self.recorder)
 
     def watch(self, informers: InformerFactory) -> None:
         """ReplicaSets fill the queue, and so do Pods that belong or might belong to one."""
@@ -91,22 +94,14 @@ class ReplicaSetController(Controller):
     async def _create_pods(self, replica_set: Object, count: int) -> StatusError | None:
         name = key(replica_set)
         self.expectations.expect_creations(name, count)
-        created, failure = await slow_start(count, lambda: self._create_pod(replica_set))
+        created, failure = await slow_start(count, lambda _: self._create_pod(replica_set))
         for _ in range(count - created):
             self.expectations.creation_observed(name)
         return failure
 
     async def _create_pod(self, replica_set: Object) -> None:
         pod = from_template(replica_set["spec"]["template"], replica_set)
-        try:
-            created = await self.client.create("pods", pod)
-        except StatusError as error:
-            if not _namespace_is_terminating(error):
-                message = f"Error creating: {error}"
-                self.recorder.event(replica_set, "Warning", "FailedCreate", message)
-            raise
-        message = f"Created pod: {created['metadata']['name']}"
-        self.recorder.event(replica_set, "Normal", "SuccessfulCreate", message)
+        await self.pod_control.create(replica_set, pod)
 
     async def _delete_pods(
         self, replica_set: Object, active: list[Object], count: int
@@ -118,18 +113,11 @@ class ReplicaSetController(Controller):
         return next(filter(None, results), None)
 
     async def _delete_pod(self, replica_set: Object, pod: Object) -> StatusError | None:
-        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         try:
-            await self.client.delete("pods", name, namespace)
+            await self.pod_control.delete(replica_set, pod)
         except StatusError as error:
             self.expectations.deletion_observed(key(replica_set), key(pod))
-            if error.code == 404:
-                return None
-            message = f"Error deleting: {error}"
-            self.recorder.event(replica_set, "Warning", "FailedDelete", message)
-            return error
-        message = f"Deleted pod: {name}"
-        self.recorder.event(replica_set, "Normal", "SuccessfulDelete", message)
+            return None if error.code == NOT_FOUND else error
         return None
 
     def _related_pods(self, replica_set: Object) -> list[Object]:
@@ -152,24 +140,11 @@ class ReplicaSetController(Controller):
     ) -> None:
         status = calculate_status(replica_set, owned, failure, self.clock.now())
         if status != replica_set.get("status"):
-            await self._write_status(replica_set, status)
+            await write_status(self.client, REPLICASETS, replica_set, status)
         wait = replica_set["spec"].get("minReadySeconds", 0)
         ready, available = status.get("readyReplicas", 0), status.get("availableReplicas", 0)
         if wait and ready == replica_set["spec"]["replicas"] != available:
             self.queue.add_after(key(replica_set), wait)
-
-    async def _write_status(self, replica_set: Object, status: Object) -> None:
-        """Write status; a cached object that is out of date is worth one more attempt."""
-        changed = replica_set | {"status": status}
-        try:
-            await self.client.update(REPLICASETS, changed, subresource="status")
-        except StatusError as error:
-            if error.reason != "Conflict":
-                raise
-            meta = replica_set["metadata"]
-            fresh = await self.client.get(REPLICASETS, meta["name"], meta["namespace"])
-            changed = fresh | {"status": status}
-            await self.client.update(REPLICASETS, changed, subresource="status")
 
     def _replica_set_changed(self, change: Change) -> None:
         if change.new is None:
@@ -193,31 +168,6 @@ class ReplicaSetController(Controller):
         became_ready = change.old is not None and not pod_is_ready(change.old) and pod_is_ready(pod)
         if wait and became_ready:
             self.queue.add_after(key(owner), wait + 1)
-
-
-async def slow_start(
-    count: int, create: Callable[[], Awaitable[None]]
-) -> tuple[int, StatusError | None]:
-    """Call `create` so often in batches of 1, 2, 4 …, and stop after a batch with a failure.
-
-    So a quota that refuses every Pod costs one refused request, not five hundred.
-
-    Returns:
-        How many succeeded, and the first failure.
-
-    """
-    succeeded, batch = 0, SLOW_START_FIRST_BATCH
-    while succeeded < count:
-        size = min(batch, count - succeeded)
-        results = await asyncio.gather(*(create() for _ in range(size)), return_exceptions=True)
-        failures = [result for result in results if isinstance(result, BaseException)]
-        succeeded += size - len(failures)
-        for failure in failures:
-            if not isinstance(failure, StatusError):
-                raise failure
-            return succeeded, None if _namespace_is_terminating(failure) else failure
-        batch *= 2
-    return succeeded, None
 
 
 def calculate_status(
@@ -252,8 +202,3 @@ def _failure_conditions(
     reason = "FailedCreate" if active < replica_set["spec"]["replicas"] else "FailedDelete"
     made = conditions.make("ReplicaFailure", "True", reason, str(failure), timestamp(now))
     return conditions.with_condition(listed, made)
-
-
-def _namespace_is_terminating(error: StatusError) -> bool:
-    causes = (error.status.get("details") or {}).get("causes") or []
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

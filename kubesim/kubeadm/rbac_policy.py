@@ -169,6 +169,15 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
     "clusterrole-aggregation-controller": [
         rule(f"{READ} escalate patch update", "clusterroles", "rbac.authorization.k8s.io"),
     ],
+    "daemon-set-controller": [
+        rule(READ, "daemonsets", EXTENDED),
+        rule("update", "daemonsets/status daemonsets/finalizers", EXTENDED),
+        rule("list watch", "nodes"),
+        rule(f"{READ} create delete patch", "pods"),
+        rule("create", "pods/binding"),
+        rule(f"{READ} create delete patch update", "controllerrevisions", "apps"),
+        _events(),
+    ],
     "deployment-controller": [
         rule(f"{READ} update", "deployments", EXTENDED),
         rule("update", "deployments/status deployments/finalizers", EXTENDED),

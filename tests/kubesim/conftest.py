@@ -97,6 +97,12 @@ class World:
             "ReplicaSet", name, labels, "nginx:1.26", template or {}, spec
         )
 
+    async def create_daemon_set(self, name="agent", template=None, **spec):
+        spec = {"replicas": None, **spec}
+        return await self._create_workload(
+            "DaemonSet", name, {"app": name}, "nginx:1.26", template or {}, spec
+        )
+
     async def _create_workload(self, kind, name, labels, image, pod_spec, spec):
         containers = [{"name": "main", "image": image}]
         template = {"metadata": {"labels": labels}, "spec": {"containers": containers, **pod_spec}}

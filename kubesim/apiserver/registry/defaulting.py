@@ -13,6 +13,12 @@ from kubesim.api.resources import Resource
 Object = dict[str, Any]
 FILE_MODE = 0o644
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+DAEMON_COUNTERS = (
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+)
 RBAC_GROUP = "rbac.authorization.k8s.io"
 
 
@@ -144,6 +150,21 @@ def _default_replica_set(replica_set: Object) -> None:
     replica_set.setdefault("status", {}).setdefault("replicas", 0)
 
 
+def _default_daemon_set(daemon_set: Object) -> None:
+    spec = daemon_set.setdefault("spec", {})
+    _default_template(spec)
+    strategy = spec.setdefault("updateStrategy", {})
+    strategy.setdefault("type", "RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    status = daemon_set.setdefault("status", {})
+    for counter in DAEMON_COUNTERS:
+        status.setdefault(counter, 0)
+
+
 def _default_template(spec: Object) -> None:
     template = spec.setdefault("template", {})
     template.setdefault("metadata", {})
@@ -222,6 +243,7 @@ def _default_binding(binding: Object) -> None:
 DEFAULTS: dict[str, Callable[[Object], None]] = {
     "pods": default_pod,
     "deployments.apps": _default_deployment,
+    "daemonsets.apps": _default_daemon_set,
     "replicasets.apps": _default_replica_set,
     "services": _default_service,
     "namespaces": _default_namespace,

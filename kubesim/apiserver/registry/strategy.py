@@ -11,7 +11,7 @@ from typing import Any
 from kubesim.api.resources import Resource
 from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver.registry import addresses
-from kubesim.apiserver.registry.defaulting import containers
+from kubesim.apiserver.registry.defaulting import DAEMON_COUNTERS, containers
 from kubesim.apiserver.registry.storage import Storage
 
 Object = dict[str, Any]
@@ -170,6 +170,36 @@ class ReplicaSetStrategy(Strategy):
         return {"replicas": 0}
 
 
+class DaemonSetStrategy(Strategy):
+    """DaemonSets: an annotation counts the changes of the template, as before ControllerRevisions.
+
+    In the real one it is an internal field that only the conversion to v1 makes an annotation.
+    """
+
+    counts_generation = True
+    TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+    def prepare_create(self, obj: Object) -> None:
+        """The first template."""
+        super().prepare_create(obj)
+        self._set_template_generation(obj, "1")
+
+    def initial_status(self, obj: Object) -> Object:
+        """A new DaemonSet runs nowhere."""
+        return dict.fromkeys(DAEMON_COUNTERS, 0)
+
+    def prepare_update(self, new: Object, old: Object) -> None:
+        """One more template, perhaps."""
+        super().prepare_update(new, old)
+        count = int(old["metadata"]["annotations"][self.TEMPLATE_GENERATION])
+        count += new["spec"]["template"] != old["spec"]["template"]
+        self._set_template_generation(new, str(count))
+
+    def _set_template_generation(self, obj: Object, count: str) -> None:
+        annotations = obj["metadata"].get("annotations", {})
+        obj["metadata"]["annotations"] = annotations | {self.TEMPLATE_GENERATION: count}
+
+
 class ServiceStrategy(Strategy):
     """Services."""
 
@@ -241,6 +271,7 @@ class LeaseStrategy(UpsertStrategy):
 STRATEGIES: dict[str, type[Strategy]] = {
     "pods": PodStrategy,
     "deployments.apps": DeploymentStrategy,
+    "daemonsets.apps": DaemonSetStrategy,
     "replicasets.apps": ReplicaSetStrategy,
     "services": ServiceStrategy,
     "namespaces": NamespaceStrategy,

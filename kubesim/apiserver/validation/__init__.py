@@ -25,6 +25,8 @@ NAMES: dict[str, NameCheck] = {
 }
 RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "pods": pods.pod,
+    "controllerrevisions.apps": apps.controller_revision,
+    "daemonsets.apps": apps.daemon_set,
     "deployments.apps": apps.deployment,
     "replicasets.apps": apps.replica_set,
     "services": services.service,
@@ -41,6 +43,8 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
 }
 UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
     "pods": pods.pod_update,
+    "controllerrevisions.apps": apps.controller_revision_update,
+    "daemonsets.apps": apps.selector_update,
     "deployments.apps": apps.selector_update,
     "replicasets.apps": apps.selector_update,
     "services": services.service_update,

@@ -19,6 +19,7 @@ from kubesim.apiserver.validation.pods import pod_spec
 
 Object = dict[str, Any]
 STRATEGIES = ("Recreate", "RollingUpdate")
+DAEMON_STRATEGIES = ("RollingUpdate", "OnDelete")
 
 
 def deployment(obj: Object) -> Iterator[Cause]:
@@ -43,6 +44,27 @@ def replica_set(obj: Object) -> Iterator[Cause]:
     yield from not_negative(spec["replicas"], "spec.replicas")
     yield from not_negative(spec.get("minReadySeconds", 0), "spec.minReadySeconds")
     yield from _selector_and_template(spec, "deployment", "ReplicaSet")
+
+
+def daemon_set(obj: Object) -> Iterator[Cause]:
+    """Check a DaemonSet's spec."""
+    spec = obj["spec"]
+    yield from _selector_and_template(spec, "daemonset", "DaemonSet")
+    yield from not_negative(spec.get("minReadySeconds", 0), "spec.minReadySeconds")
+    yield from _daemon_strategy(spec["updateStrategy"], "spec.updateStrategy")
+    yield from not_negative(spec["revisionHistoryLimit"], "spec.revisionHistoryLimit")
+
+
+def controller_revision(obj: Object) -> Iterator[Cause]:
+    """Check a ControllerRevision."""
+    if obj.get("data") is None:
+        yield required("data", "data is mandatory")
+    yield from not_negative(obj["revision"], "revision")
+
+
+def controller_revision_update(new: Object, old: Object) -> Iterator[Cause]:
+    """Check that a ControllerRevision's data, once written, stays."""
+    yield from immutable("data", new.get("data"), old.get("data"))
 
 
 def selector_update(new: Object, old: Object) -> Iterator[Cause]:
@@ -97,17 +119,37 @@ def _strategy(strategy: Object, path: str) -> Iterator[Cause]:
 
 def _rolling_update(rolling: Object, path: str) -> Iterator[Cause]:
     surge, unavailable = rolling["maxSurge"], rolling["maxUnavailable"]
-    yield from _count_or_percent(unavailable, f"{path}.maxUnavailable")
+    yield from _at_most_all(unavailable, f"{path}.maxUnavailable")
     yield from _count_or_percent(surge, f"{path}.maxSurge")
     if surge in (0, "0%") and unavailable in (0, "0%"):
         why = "may not be 0 when `maxSurge` is 0"
         yield invalid(f"{path}.maxUnavailable", unavailable, why)
-    if (
-        isinstance(unavailable, str)
-        and unavailable[:-1].isdecimal()
-        and int(unavailable[:-1]) > 100
-    ):
-        yield invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%")
+
+
+def _daemon_strategy(strategy: Object, path: str) -> Iterator[Cause]:
+    kind, rolling = strategy["type"], strategy.get("rollingUpdate")
+    if kind == "RollingUpdate" and rolling is not None:
+        yield from _daemon_rolling_update(rolling, f"{path}.rollingUpdate")
+    elif kind not in DAEMON_STRATEGIES:
+        yield not_supported(path, kind, DAEMON_STRATEGIES)
+
+
+def _daemon_rolling_update(rolling: Object, path: str) -> Iterator[Cause]:
+    surge, unavailable = rolling["maxSurge"], rolling["maxUnavailable"]
+    yield from _at_most_all(unavailable, f"{path}.maxUnavailable")
+    yield from _at_most_all(surge, f"{path}.maxSurge")
+    surges, replaces = surge not in (0, "0%"), unavailable not in (0, "0%")
+    if surges and replaces:
+        yield invalid(f"{path}.maxSurge", surge, "may not be set when maxUnavailable is non-zero")
+    elif not surges and not replaces:
+        yield required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")
+
+
+def _at_most_all(value: int | str, path: str) -> Iterator[Cause]:
+    """Check a number or percentage of Pods that cannot be more than all."""
+    yield from _count_or_percent(value, path)
+    if isinstance(value, str) and value[:-1].isdecimal() and int(value[:-1]) > 100:
+        yield invalid(path, value, "must not be greater than 100%")
 
 
 def _count_or_percent(value: int | str, path: str) -> Iterator[Cause]:

@@ -32,6 +32,7 @@ async def test_nobody_is_refused_anything(make_world):
         for name in ("node-1", "node-2"):
             await world.add_node(name)
         await world.create_deployment(replicas=4)
+        await world.create_daemon_set()
         await world.create_pod("too-big", requests={"cpu": "99"})
         await world.settle()
         service = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
@@ -40,6 +41,7 @@ async def test_nobody_is_refused_anything(make_world):
         await world.api.create("services", made)
         new = {"containers": [{"name": "main", "image": "nginx:1.27"}]}
         await world.change(DEPLOYMENTS, "web", {"spec": {"template": {"spec": new}}})
+        await world.change("daemonsets.apps", "agent", {"spec": {"template": {"spec": new}}})
         await world.stop("node-2")
         await world.advance(400)
         await world.api.delete("nodes", "node-2")

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from kubesim.apimachinery.objects import controller_of
 from kubesim.apiserver.serialization.printers.column import (
     AGE,
     NAME,
+    NONE,
     TEMPLATE,
     Column,
     Object,
     field,
+    pairs,
 )
 
 
@@ -18,7 +21,39 @@ def _deployment_ready(deployment: Object, _now: datetime) -> str:
     return f"{ready}/{deployment['spec'].get('replicas', 0)}"
 
 
+def _node_selector(daemon_set: Object, _now: datetime) -> str:
+    template = daemon_set["spec"].get("template") or {}
+    return ",".join(pairs(template.get("spec", {}).get("nodeSelector"))) or NONE
+
+
+def _controller(revision: Object, _now: datetime) -> str:
+    """The owner of a ControllerRevision, as `daemonset.apps/web`."""
+    owner = controller_of(revision)
+    if owner is None:
+        return NONE
+    group, _, _ = owner["apiVersion"].rpartition("/")
+    kind = owner["kind"].lower()
+    return f"{kind}.{group}/{owner['name']}" if group else f"{kind}/{owner['name']}"
+
+
 COLUMNS: dict[str, Sequence[Column]] = {
+    "controllerrevisions.apps": (
+        NAME,
+        Column("Controller", _controller),
+        Column("Revision", field("revision", default=0)),
+        AGE,
+    ),
+    "daemonsets.apps": (
+        NAME,
+        Column("Desired", field("status", "desiredNumberScheduled", default=0), type="integer"),
+        Column("Current", field("status", "currentNumberScheduled", default=0), type="integer"),
+        Column("Ready", field("status", "numberReady", default=0), type="integer"),
+        Column("Up-to-date", field("status", "updatedNumberScheduled", default=0), type="integer"),
+        Column("Available", field("status", "numberAvailable", default=0), type="integer"),
+        Column("Node Selector", _node_selector),
+        AGE,
+        *TEMPLATE,
+    ),
     "deployments.apps": (
         NAME,
         Column("Ready", _deployment_ready),
