@@ -41,6 +41,7 @@ class Resource:
     verbs: tuple[str, ...] = CRUD
     subresources: tuple[Subresource, ...] = ()
     stored_as: str = ""
+    deprecation: str = ""  # what a client is warned of
     field_labels: tuple[str, ...] = ()
     singular: str = field(init=False)
 
@@ -99,9 +100,16 @@ RESOURCES: tuple[Resource, ...] = (
         namespaced=False,
         short_names=("cs",),
         verbs=("get", "list"),
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
     ),
     Resource("configmaps", "ConfigMap", short_names=("cm",)),
-    Resource("endpoints", "Endpoints", short_names=("ep",), stored_as="services/endpoints"),
+    Resource(
+        "endpoints",
+        "Endpoints",
+        short_names=("ep",),
+        stored_as="services/endpoints",
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
     Resource(
         "events",
         "Event",

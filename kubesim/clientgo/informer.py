@@ -60,6 +60,10 @@ class Cache:
             for value in indexer(obj):
                 index[value][each] = obj
 
+    def has_index(self, name: str) -> bool:
+        """Whether somebody who shares the cache has added that index already."""
+        return name in self._indexers
+
     def get(self, name: str, namespace: str = "") -> Object | None:
         """The object of that name, or None."""
         return self._objects.get(f"{namespace}/{name}" if namespace else name)

@@ -4,7 +4,7 @@ Kubernetes' `pkg/controller/endpoint/endpoints_controller.go`. Services without 
 to whoever writes their Endpoints.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from kubesim.apimachinery.labels import has_all
@@ -22,9 +22,11 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND, tolerating
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.controllers.controller import Controller
+from kubesim.controllers.endpointslice import selecting
+from kubesim.controllers.endpointslice_reconciler import port_key
+from kubesim.controllers.serviceports import HEADLESS, pod_ports
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
-HEADLESS = "service.kubernetes.io/headless"
 Port = tuple[tuple[str, Any], ...]
 
 
@@ -86,11 +88,8 @@ class EndpointsController(Controller):
     def _pod_changed(self, change: Change) -> None:
         if change.old is not None and change.new is not None and not _matters(change):
             return
-        for pod in filter(None, (change.old, change.new)):
-            for service in self.services.list(pod["metadata"]["namespace"]):
-                selector = service["spec"].get("selector")
-                if selector and has_all(selector, labels_of(pod)):
-                    self.queue.add(key(service))
+        for name in selecting(self.services.list(change.object["metadata"]["namespace"]), change):
+            self.queue.add(name)
 
     def _endpoints_changed(self, change: Change) -> None:
         """Endpoints that somebody deleted are made again."""
@@ -132,38 +131,11 @@ def _ports(service: Object, pod: Object) -> tuple[Port, ...] | None:
 
     A headless Service needs no ports: then the addresses alone are the answer.
     """
-    wanted = service["spec"].get("ports") or []
-    if not wanted:
+    ports = pod_ports(service, pod)
+    if not service["spec"].get("ports"):
         return () if service["spec"].get("clusterIP") == "None" else None
-    found = tuple(sorted(_found_ports(wanted, pod), key=repr))
-    return found or None
-
-
-def _found_ports(wanted: list[Object], pod: Object) -> Iterator[Port]:
-    for port in wanted:
-        number = _target_port(port, pod)
-        if number is not None:
-            named = {name: port[name] for name in ("name", "appProtocol") if port.get(name)}
-            yield tuple((named | {"port": number, "protocol": _protocol(port)}).items())
-
-
-def _target_port(port: Object, pod: Object) -> int | None:
-    target = port.get("targetPort") or port["port"]
-    if isinstance(target, int):
-        return target
-    listed = (each for box in pod["spec"]["containers"] for each in box.get("ports") or ())
-    return next(
-        (
-            each["containerPort"]
-            for each in listed
-            if each.get("name") == target and _protocol(each) == _protocol(port)
-        ),
-        None,
-    )
-
-
-def _protocol(port: Object) -> str:
-    return str(port.get("protocol", "TCP"))
+    found = [{name: value for name, value in port.items() if value} for port in ports]
+    return port_key(found) or None
 
 
 def _address(service: Object, pod: Object) -> Object:

@@ -17,6 +17,8 @@ from kubesim.controllers.controller import Controller
 from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpoints import EndpointsController
+from kubesim.controllers.endpointslice import EndpointSliceController
+from kubesim.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from kubesim.controllers.garbagecollector import GarbageCollector
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
@@ -40,6 +42,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ClusterRoleAggregationController,
     DaemonSetController,
     DeploymentController,
+    EndpointSliceController,
+    EndpointSliceMirroringController,
     EndpointsController,
     GarbageCollector,
     NamespaceController,

@@ -45,6 +45,7 @@ def _objects(address: str) -> Iterator[tuple[str, Object]]:
         yield "clusterrolebindings.rbac.authorization.k8s.io", binding
     yield "services", _kubernetes_service()
     yield "endpoints", _kubernetes_endpoints(address)
+    yield "endpointslices.discovery.k8s.io", _kubernetes_slice(address)
     yield "services", _dns_service()
     yield "roles.rbac.authorization.k8s.io", _cluster_info_role()
     yield "rolebindings.rbac.authorization.k8s.io", _cluster_info_binding()
@@ -66,8 +67,18 @@ def _kubernetes_service() -> Object:
 
 def _kubernetes_endpoints(address: str) -> Object:
     endpoints = _object("Endpoints", "kubernetes", "default")
+    endpoints["metadata"]["labels"] = {"endpointslice.kubernetes.io/skip-mirror": "true"}
     port = {"name": "https", "port": SECURE_PORT, "protocol": "TCP"}
     return {**endpoints, "subsets": [{"addresses": [{"ip": address}], "ports": [port]}]}
+
+
+def _kubernetes_slice(address: str) -> Object:
+    """The slice that the API server keeps for itself."""
+    made = _object("EndpointSlice", "kubernetes", "default", "discovery.k8s.io/v1")
+    made["metadata"]["labels"] = {"kubernetes.io/service-name": "kubernetes"}
+    port = {"name": "https", "port": SECURE_PORT, "protocol": "TCP"}
+    endpoint = {"addresses": [address], "conditions": {"ready": True}}
+    return {**made, "addressType": "IPv4", "endpoints": [endpoint], "ports": [port]}
 
 
 def _dns_service() -> Object:

@@ -191,6 +191,18 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
         rule("create", "endpoints/restricted"),
         _events(),
     ],
+    "endpointslice-controller": [
+        rule(READ, "services pods nodes"),
+        rule("update", "services/finalizers"),
+        rule("get list create update delete", "endpointslices", "discovery.k8s.io"),
+        _events(),
+    ],
+    "endpointslicemirroring-controller": [
+        rule(READ, "services endpoints"),
+        rule("update", "services/finalizers endpoints/finalizers"),
+        rule("get list create update delete", "endpointslices", "discovery.k8s.io"),
+        _events(),
+    ],
     "generic-garbage-collector": [rule(f"{READ} delete patch update", "*", "*"), _events()],
     "namespace-controller": [
         rule(f"{READ} delete", "namespaces"),

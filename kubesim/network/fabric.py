@@ -136,13 +136,34 @@ class NodeNetwork:
     addresses: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
 
 
+@dataclass(frozen=True)
+class Backend:
+    """One of the places behind a Service's port."""
+
+    address: Address
+    node: str = ""
+    ready: bool = True
+
+
 @dataclass
 class ServicePort:
-    """Where connections to one port of a Service go."""
+    """Where connections to one port of a Service go.
+
+    A Service that is `internal_local` takes those from a node's Pods to that node's Pods only;
+    `external_local` is the same for those that come from outside through a node.
+    """
 
     name: str
-    endpoints: list[Address]
+    backends: list[Backend]
     affinity_seconds: int | None = None
+    internal_local: bool = False
+    external_local: bool = False
+
+
+def _usable(backends: list[Backend]) -> list[Address]:
+    """Those that are ready; if none is, those that still serve while they end."""
+    ready = [each.address for each in backends if each.ready]
+    return ready or [each.address for each in backends]
 
 
 class Network:
@@ -201,7 +222,7 @@ class Network:
         if local:
             target, destination = source, (address, port)
         else:
-            destination = self._translate(source, address, port)
+            destination = await self._translate(source, address, port)
             target = await self._namespace(destination[0])
         listener = target.listener(*destination)
         if listener is None:
@@ -211,23 +232,42 @@ class Network:
         listener.offer(Connection(there.reader, back.writer, destination, origin))
         return Connection(back.reader, there.writer, origin, (address, port))
 
-    def _translate(self, source: NetworkNamespace, address: str, port: int) -> Address:
+    async def _translate(self, source: NetworkNamespace, address: str, port: int) -> Address:
         """Return where a connection really goes: Services are replaced by an endpoint."""
         service = self.service_ports.get((address, port))
-        if service is None and any(address == node.namespace.ip for node in self._live_nodes()):
-            service = self.node_ports.get(port)
+        only_node = source.node if service and service.internal_local else ""
+        if service is None:
+            service, only_node = self._node_port(source, address, port)
         if service is None:
             return address, port
-        if not service.endpoints:
+        if not service.backends:
             raise failure(errno.ECONNREFUSED, "")
-        return self._choose(service, source.ip)
+        usable = _usable([b for b in service.backends if only_node in ("", b.node)])
+        if not usable:  # of this node: dropped, where none at all is refused
+            await self.clock.sleep(CONNECT_TIMEOUT)
+            raise failure(errno.ETIMEDOUT, "")
+        return self._choose(service, source.ip, usable)
 
-    def _choose(self, service: ServicePort, client: str) -> Address:
+    def _node_port(
+        self, source: NetworkNamespace, address: str, port: int
+    ) -> tuple[ServicePort | None, str]:
+        """Return the Service at a port of a node, and the only node that its Pods may be on.
+
+        A policy `Local` does not bind what comes from the node itself or from its Pods.
+        """
+        node = next((each for each in self._live_nodes() if each.namespace.ip == address), None)
+        service = self.node_ports.get(port) if node else None
+        if node is None or service is None:
+            return None, ""
+        outside = service.external_local and source.node != node.name
+        return service, node.name if outside else ""
+
+    def _choose(self, service: ServicePort, client: str, usable: list[Address]) -> Address:
         key = (service.name, client)
         now = self.clock.monotonic()
         remembered, until = self._affinity.get(key, (None, 0.0))
-        if remembered not in service.endpoints or until < now:
-            remembered = self._random.choice(service.endpoints)
+        if remembered not in usable or until < now:
+            remembered = self._random.choice(usable)
         assert remembered is not None
         if service.affinity_seconds is not None:
             self._affinity[key] = (remembered, now + service.affinity_seconds)

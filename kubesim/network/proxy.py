@@ -1,33 +1,45 @@
 """kube-proxy: tells the network where the addresses of Services lead."""
 
 import asyncio
+from collections.abc import Iterable
 
+from kubesim.apimachinery.endpointslices import (
+    SLICES,
+    endpoints_of,
+    is_ready,
+    port_number,
+    serves_its_end,
+    service_of,
+)
 from kubesim.apimachinery.objects import Object, key, split_key
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, Informer
 from kubesim.clock import Clock
-from kubesim.network.fabric import Address, Network, ServicePort
+from kubesim.network.fabric import Address, Backend, Network, ServicePort
 
 
 class ServiceProxy:
-    """Watches Services and Endpoints; one serves all nodes, as their rules are the same."""
+    """Watches Services and EndpointSlices; one serves all nodes, as their rules are the same."""
 
     def __init__(self, client: Client, network: Network, clock: Clock) -> None:
         self._network = network
         self._services = Informer(client, "services", clock)
-        self._endpoints = Informer(client, "endpoints", clock)
+        self._slices = Informer(client, SLICES, clock)
+        self._slices.cache.add_index("service", service_of)
         self._programmed: dict[str, list[Address | int]] = {}
 
     async def run(self) -> None:
         """Keep the network's tables right until cancelled."""
-        for informer in (self._services, self._endpoints):
-            informer.add_handler(self._changed)
+        self._services.add_handler(lambda change: self._program(key(change.object)))
+        self._slices.add_handler(self._slice_changed)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._services.run())
-            tasks.create_task(self._endpoints.run())
+            tasks.create_task(self._slices.run())
 
-    def _changed(self, change: Change) -> None:
-        self._program(key(change.object))
+    def _slice_changed(self, change: Change) -> None:
+        concerned = (service_of(each) for each in (change.old, change.new) if each)
+        for name in {name for names in concerned for name in names}:
+            self._program(name)
 
     def _program(self, name: str) -> None:
         """Replace the rules of one Service."""
@@ -41,26 +53,30 @@ class ServiceProxy:
         service = self._services.cache.get(service_name, namespace)
         if service is None or service["spec"].get("clusterIP") in (None, "", "None"):
             return
-        endpoints = self._endpoints.cache.get(service_name, namespace)
+        slices = self._slices.cache.by_index("service", name)
         places = self._programmed[name] = []
         for port in service["spec"].get("ports") or []:
             if port.get("protocol", "TCP") == "TCP":
-                places += self._add(service, port, endpoints)
+                places += self._add(service, port, slices)
 
-    def _add(self, service: Object, port: Object, endpoints: Object | None) -> list[Address | int]:
+    def _add(self, service: Object, port: Object, slices: Iterable[Object]) -> list[Address | int]:
         spec = service["spec"]
         target = ServicePort(
             f"{key(service)}:{port.get('name') or port['port']}",
-            addresses(endpoints, port.get("name") or ""),
+            backends(slices, port.get("name") or ""),
             _affinity(spec),
+            internal_local=spec.get("internalTrafficPolicy") == "Local",
+            external_local=spec.get("externalTrafficPolicy") == "Local",
         )
-        address = (spec["clusterIP"], port["port"])
-        self._network.cluster_ips.add(spec["clusterIP"])
-        self._network.service_ports[address] = target
-        if not port.get("nodePort"):
-            return [address]
-        self._network.node_ports[port["nodePort"]] = target
-        return [address, port["nodePort"]]
+        addresses = [spec["clusterIP"], *(spec.get("externalIPs") or ())]
+        places: list[Address | int] = [(address, port["port"]) for address in addresses]
+        for address in addresses:
+            self._network.cluster_ips.add(address)
+            self._network.service_ports[address, port["port"]] = target
+        if port.get("nodePort"):
+            self._network.node_ports[port["nodePort"]] = target
+            places.append(port["nodePort"])
+        return places
 
 
 def _affinity(spec: Object) -> int | None:
@@ -70,12 +86,14 @@ def _affinity(spec: Object) -> int | None:
     return int(config.get("timeoutSeconds", 10800))
 
 
-def addresses(endpoints: Object | None, port_name: str) -> list[Address]:
-    """Return the ready addresses behind a Service's port."""
+def backends(slices: Iterable[Object], port_name: str) -> list[Backend]:
+    """Return the places behind a Service's port that take connections, ready or as they end."""
     return [
-        (address["ip"], port["port"])
-        for subset in (endpoints or {}).get("subsets") or []
-        for port in subset.get("ports") or []
-        for address in subset.get("addresses") or []
-        if (port.get("name") or "") == port_name
+        Backend(
+            (endpoint["addresses"][0], number), endpoint.get("nodeName", ""), is_ready(endpoint)
+        )
+        for each in slices
+        if (number := port_number(each, port_name)) is not None
+        for endpoint in endpoints_of(each)
+        if is_ready(endpoint) or serves_its_end(endpoint)
     ]

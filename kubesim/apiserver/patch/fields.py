@@ -47,6 +47,13 @@ def too_long(path: str, limit: int) -> Cause:
     return _cause("FieldValueTooLong", path, "Too long", f"may not be more than {limit} bytes")
 
 
+def too_many(path: str, count: int, limit: int) -> Cause:
+    """A list has too many items."""
+    return _cause(
+        "FieldValueTooMany", path, f"Too many: {count}", f"must have at most {limit} items"
+    )
+
+
 def immutable(path: str, new: Any, old: Any) -> Sequence[Cause]:
     """A value changed that may not."""
     return [] if new == old else [invalid(path, new, "field is immutable")]

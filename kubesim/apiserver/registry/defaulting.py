@@ -230,6 +230,14 @@ def _default_endpoints(endpoints: Object) -> None:
             port.setdefault("protocol", "TCP")
 
 
+def _default_endpoint_slice(endpoint_slice: Object) -> None:
+    endpoint_slice.setdefault("endpoints", None)
+    endpoint_slice.setdefault("ports", None)
+    for port in endpoint_slice["ports"] or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
 def _default_binding(binding: Object) -> None:
     reference = binding.get("roleRef", {})
     group = reference.get("apiGroup") or RBAC_GROUP
@@ -250,6 +258,7 @@ DEFAULTS: dict[str, Callable[[Object], None]] = {
     "nodes": _default_node,
     "secrets": _default_secret,
     "endpoints": _default_endpoints,
+    "endpointslices.discovery.k8s.io": _default_endpoint_slice,
     "leases.coordination.k8s.io": _default_lease,
     "rolebindings.rbac.authorization.k8s.io": _default_binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _default_binding,

@@ -220,6 +220,19 @@ class ServiceStrategy(Strategy):
         addresses.allocate(storage, obj)
 
 
+class EndpointSliceStrategy(Strategy):
+    """EndpointSlices: their generation tells their controller what its cache has not seen yet."""
+
+    counts_generation = True
+
+    def is_new_generation(self, new: Object, old: Object) -> bool:
+        """Everything counts but the metadata, and of that the labels."""
+        labels = [obj["metadata"].get("labels") for obj in (new, old)]
+        return labels[0] != labels[1] or any(
+            new.get(field) != old.get(field) for field in ("addressType", "endpoints", "ports")
+        )
+
+
 class NamespaceStrategy(Strategy):
     """Namespaces: they stay until the namespace controller has emptied them."""
 
@@ -274,6 +287,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "daemonsets.apps": DaemonSetStrategy,
     "replicasets.apps": ReplicaSetStrategy,
     "services": ServiceStrategy,
+    "endpointslices.discovery.k8s.io": EndpointSliceStrategy,
     "namespaces": NamespaceStrategy,
     "nodes": NodeStrategy,
     "serviceaccounts": AccountStrategy,

@@ -9,7 +9,7 @@ from typing import Any
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch.fields import Cause
-from kubesim.apiserver.validation import apps, core, names, pods, rbac, services
+from kubesim.apiserver.validation import apps, core, discovery, names, pods, rbac, services
 from kubesim.apiserver.validation.metadata import NameCheck, metadata, metadata_update
 
 Object = dict[str, Any]
@@ -31,6 +31,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "replicasets.apps": apps.replica_set,
     "services": services.service,
     "endpoints": services.endpoints,
+    "endpointslices.discovery.k8s.io": discovery.endpoint_slice,
     "configmaps": core.config_map,
     "secrets": core.secret,
     "nodes": core.node,
@@ -48,6 +49,7 @@ UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
     "deployments.apps": apps.selector_update,
     "replicasets.apps": apps.selector_update,
     "services": services.service_update,
+    "endpointslices.discovery.k8s.io": discovery.endpoint_slice_update,
     "configmaps": core.config_map_update,
     "secrets": core.secret_update,
     "nodes": core.node_update,

@@ -43,6 +43,10 @@ ENVIRONMENT_MESSAGE = (
     "other than '='"
 )
 PORT_MESSAGE = "must be between 1 and 65535, inclusive"
+LINK_LOCAL_MULTICAST = {
+    4: ipaddress.ip_network("224.0.0.0/24"),
+    6: ipaddress.ip_network("ff02::/16"),
+}
 ADDRESS_MESSAGE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 
@@ -150,6 +154,19 @@ def address(value: str) -> Iterator[str]:
         ipaddress.ip_address(value)
     except ValueError:
         yield ADDRESS_MESSAGE
+
+
+def ordinary_address(value: str) -> Iterator[str]:
+    """Check that a valid IP address is not one that means something else on every machine."""
+    parsed = ipaddress.ip_address(value)
+    if parsed.is_unspecified:
+        yield f"may not be unspecified ({value})"
+    if parsed.is_loopback:
+        yield "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+    if parsed.is_link_local:
+        yield "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+    if parsed in LINK_LOCAL_MULTICAST[parsed.version]:
+        yield "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
 
 
 def percent(value: str) -> Iterator[str]:

@@ -121,7 +121,8 @@ def endpoints(obj: Object) -> Iterator[Cause]:
         for field in ("addresses", "notReadyAddresses"):
             for position, item in enumerate(subset.get(field, ())):
                 at = f"{path}.{field}[{position}].ip"
-                yield from each(at, item["ip"], names.address(item["ip"]))
+                problems = [*names.address(item["ip"])]
+                yield from each(at, item["ip"], problems or names.ordinary_address(item["ip"]))
         for position, port in enumerate(subset.get("ports", ())):
             at = f"{path}.ports[{position}]"
             if port.get("name"):

@@ -6,11 +6,11 @@ and of the time; `wide` columns are those that only `-o wide` shows.
 
 from collections.abc import Sequence
 
-from kubesim.apiserver.serialization.printers import apps, coordination, core, rbac
+from kubesim.apiserver.serialization.printers import apps, coordination, core, discovery, rbac
 from kubesim.apiserver.serialization.printers.column import CREATED, NAME, Column
 
 _DEFAULT = (NAME, CREATED)
-_COLUMNS = core.COLUMNS | apps.COLUMNS | coordination.COLUMNS | rbac.COLUMNS
+_COLUMNS = core.COLUMNS | apps.COLUMNS | coordination.COLUMNS | discovery.COLUMNS | rbac.COLUMNS
 
 
 def columns_of(resource: str) -> Sequence[Column]:

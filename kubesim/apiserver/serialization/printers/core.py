@@ -76,6 +76,9 @@ def _service_ports(service: Object, _now: datetime) -> str:
 
 
 def _endpoints(obj: Object, _now: datetime) -> str:
+    """Addresses that are ready; nothing at all when there are only others."""
+    if not obj.get("subsets"):
+        return NONE
     shown = []
     for subset in obj.get("subsets") or ():
         addresses = [address["ip"] for address in subset.get("addresses") or ()]
@@ -84,7 +87,7 @@ def _endpoints(obj: Object, _now: datetime) -> str:
             shown += addresses
         shown += [f"{ip}:{port['port']}" for port in ports or () for ip in addresses]
     more = f" + {len(shown) - MAX_ENDPOINTS} more..." if len(shown) > MAX_ENDPOINTS else ""
-    return ",".join(shown[:MAX_ENDPOINTS]) + more or NONE
+    return ",".join(shown[:MAX_ENDPOINTS]) + more
 
 
 def _service_selector(obj: Object, _now: datetime) -> str:
