@@ -26,6 +26,10 @@ class Call:
     resource: Resource
     warnings: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if self.resource.deprecation:
+            self.warnings.append(self.resource.deprecation)
+
     def parameter(self, name: str, default: str = "") -> str:
         """Return a query parameter."""
         return self.request.parameter(name, default)
@@ -112,13 +116,14 @@ class Call:
 
     def answer(self, status: int, stored: Stored) -> Response:
         """Return a stored object as the answer."""
-        return Response(status, self._headers(), stored.json + b"\n")
+        return Response(status, self.headers(), stored.json + b"\n")
 
     def answer_object(self, status: int, obj: Object) -> Response:
         """Return an object that is not stored, such as a Scale, as the answer."""
-        return Response(status, self._headers(), dump(obj) + b"\n")
+        return Response(status, self.headers(), dump(obj) + b"\n")
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a JSON answer, with what the client is warned of."""
         headers = dict(JSON_HEADERS)
         if self.warnings:
             quoted = [text.replace('"', '\\"') for text in self.warnings]

@@ -119,6 +119,14 @@ class World:
         }
         return await self.api.create(f"{kind.lower()}s.apps", workload)
 
+    async def create_service(self, name="web", selector=None, ports=None, **spec):
+        """A Service of the Pods app=web, unless told otherwise."""
+        spec["selector"] = {"app": "web"} if selector is None else selector
+        spec["ports"] = [{"port": 80}] if ports is None else ports
+        meta = {"name": name, "namespace": "default", "labels": {"team": "a"}}
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+        return await self.api.create("services", service)
+
     async def create_pod(self, name, *, requests=None, meta=None, namespace="default", **spec):
         resources = {"requests": requests} if requests else {}
         containers = [{"name": "main", "image": "nginx:1.26", "resources": resources}]

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from kubesim.apiserver import errors
-from kubesim.apiserver.call import JSON_HEADERS, Call
+from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers import selectors
 from kubesim.apiserver.handlers.watch import (
     Encode,
@@ -58,7 +58,7 @@ class Reads:
         items, metadata = self.find(call)
         if _wants_table(call):
             return self._table(call, items, metadata)
-        return Response(200, JSON_HEADERS, list_json(call.resource, items, metadata) + b"\n")
+        return Response(200, call.headers(), list_json(call.resource, items, metadata) + b"\n")
 
     def find(self, call: Call) -> tuple[list[Stored], Object]:
         """Return the objects that a call selects, and the metadata of their list."""
@@ -123,7 +123,7 @@ class Reads:
             list_metadata=metadata,
             include=call.parameter("includeObject", "Metadata"),
         )
-        return Response(200, JSON_HEADERS, dump(rendered) + b"\n")
+        return Response(200, call.headers(), dump(rendered) + b"\n")
 
     def watch(self, call: Call) -> Response:
         """Answer with a stream of events."""
@@ -146,7 +146,7 @@ class Reads:
             events = store.watch(_prefix(call), asked)
         except CompactedError as error:
             gone = expired(asked, error.args[1])
-            return Response(200, JSON_HEADERS, error_event(gone))
+            return Response(200, call.headers(), error_event(gone))
 
         def translate(event: Event) -> bytes | None:
             change = changes(self._storage, resource, event, selects)
@@ -163,7 +163,7 @@ class Reads:
             self._registry.clock,
             call.number("timeoutSeconds") or None,
         )
-        return Response(200, JSON_HEADERS, lines)
+        return Response(200, call.headers(), lines)
 
     def _encoder(self, call: Call) -> Encode:
         """Return what turns an event into a line: the object itself, or a table of one row."""

@@ -2,7 +2,7 @@
 
 from kubesim.api import schema
 from kubesim.apiserver import errors
-from kubesim.apiserver.call import JSON_HEADERS, Call
+from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers.reads import Reads
 from kubesim.apiserver.patch.patch import APPLY_PATCH, Change, media_type, parse_patch
 from kubesim.apiserver.registry import subresources
@@ -115,7 +115,7 @@ class Writes:
         for item in items:
             context.namespace = item.object["metadata"].get("namespace", "")
             self._registry.delete(context, item.object["metadata"]["name"], options)
-        return Response(200, JSON_HEADERS, list_json(call.resource, items, metadata) + b"\n")
+        return Response(200, call.headers(), list_json(call.resource, items, metadata) + b"\n")
 
     def _deletion(self, call: Call) -> tuple[Context, DeleteOptions]:
         """Read the options of a deletion, which may be in the body or in the query."""

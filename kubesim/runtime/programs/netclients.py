@@ -202,10 +202,18 @@ async def _relay_program(process: Process, options: Options, connection: Connect
     await child.wait()
 
 
-@applet("nslookup", "", "HOST [DNS_SERVER]", at_least=1)
-async def nslookup(process: Process, _options: Options, operands: list[str]) -> int:
+NSLOOKUP_FORMS = {
+    "A": "Name:\t{}\nAddress: {}",
+    "AAAA": "Name:\t{}\nAddress: {}",
+    "CNAME": "{}\tcanonical name = {}",
+    "PTR": "{}\tname = {}",
+    "SRV": "{}\tservice = {}",
+}
+
+
+@applet("nslookup", "t:q:", "[-type=QUERY_TYPE] HOST [DNS_SERVER]", at_least=1)
+async def nslookup(process: Process, options: Options, operands: list[str]) -> int:
     """Ask the name server; like busybox with the search domains only for names without dots."""
-    name = operands[0]
     config = resolver_config(process)
     server = operands[1] if operands[1:] else next(iter(config.servers), "127.0.0.1")
     network = process.network.network
@@ -214,28 +222,43 @@ async def nslookup(process: Process, _options: Options, operands: list[str]) -> 
         await process.write(";; connection timed out; no servers could be reached\n\n", 1)
         return 1
     await process.write(f"Server:\t\t{server}\nAddress:\t{server}:53\n\n")
-    if _is_address(name):
-        questions = [(".".join(reversed(name.split("."))) + ".in-addr.arpa", "PTR")]
-    else:
-        names = [name] if "." in name else candidates(name, config)[:-1]
-        questions = [(each.rstrip("."), kind) for kind in ("A", "AAAA") for each in names]
     failed = 0
-    for question, kind in questions:
+    for question, kind in _questions(process, options, operands[0]):
         try:
-            answers = network.query(server, question, kind) or []
+            answers = _records(process, server, question, kind)
         except LookupError:
             failed = 1
             await process.write(f"** server can't find {question}: NXDOMAIN\n\n")
             continue
-        for answer in answers:
-            text = (
-                f"{question}\tname = {answer}"
-                if kind == "PTR"
-                else f"Name:\t{question}\nAddress: {answer}"
-            )
-            await process.print(text)
+        for form, name, answer in answers:
+            await process.print(NSLOOKUP_FORMS[form].format(name, answer))
         await process.write("\n")
     return failed
+
+
+def _questions(process: Process, options: Options, name: str) -> list[tuple[str, str]]:
+    """Return what to ask for: names and types of records."""
+    typed = options.value("t") or options.value("q")  # of -type=srv, as short options are read
+    asked = typed.partition("=")[2].upper()
+    if asked and asked not in NSLOOKUP_FORMS:
+        raise AppletError(f'invalid query type "{asked.lower()}"')
+    if _is_address(name):
+        return [(".".join(reversed(name.split("."))) + ".in-addr.arpa", "PTR")]
+    names = [name] if "." in name else candidates(name, resolver_config(process))[:-1]
+    return [
+        (each.rstrip("."), kind) for kind in ([asked] if asked else ("A", "AAAA")) for each in names
+    ]
+
+
+def _records(process: Process, server: str, question: str, kind: str) -> list[tuple[str, str, str]]:
+    """Return the records that answer a question: type, name, value; an alias comes first."""
+    query = process.network.network.query
+    answers = query(server, question, kind) or []
+    aliases = query(server, question, "CNAME") or [] if kind in ("A", "AAAA") else []
+    name = (aliases or [question])[0]
+    return [("CNAME", question, alias) for alias in aliases] + [
+        (kind, name, answer) for answer in answers
+    ]
 
 
 def _is_address(text: str) -> bool:

@@ -1,25 +1,11 @@
 """Endpoints: the addresses behind a Service."""
 
-
-def service(name="web", selector=None, ports=None, **spec):
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": "default", "labels": {"team": "a"}},
-        "spec": {
-            "selector": {"app": "web"} if selector is None else selector,
-            "ports": [{"port": 80}] if ports is None else ports,
-            **spec,
-        },
-    }
-
-
 LABELS = {"labels": {"app": "web"}}
 
 
 async def test_ready_pods_are_addresses_with_a_reference_to_the_pod(make_world):
     async with make_world(nodes=1) as world:
-        await world.api.create("services", service(ports=[{"name": "http", "port": 8080}]))
+        await world.create_service(ports=[{"name": "http", "port": 8080}])
         await world.create_pod("one", meta=LABELS)
         await world.settle()
         pod = await world.pod("one")
@@ -42,7 +28,7 @@ async def test_ready_pods_are_addresses_with_a_reference_to_the_pod(make_world):
 
 async def test_unready_pods_stand_apart_until_they_are_ready(make_world):
     async with make_world(nodes=1, ready=False) as world:
-        await world.api.create("services", service())
+        await world.create_service()
         await world.create_pod("one", meta=LABELS)
         await world.settle()
         (subset,) = (await world.get("endpoints", "web"))["subsets"]
@@ -57,7 +43,7 @@ async def test_unready_pods_stand_apart_until_they_are_ready(make_world):
 
 async def test_a_service_may_publish_pods_that_are_not_ready(make_world):
     async with make_world(nodes=1, ready=False) as world:
-        await world.api.create("services", service(publishNotReadyAddresses=True))
+        await world.create_service(publishNotReadyAddresses=True)
         await world.create_pod("one", meta=LABELS)
         await world.settle()
         (subset,) = (await world.get("endpoints", "web"))["subsets"]
@@ -66,7 +52,7 @@ async def test_a_service_may_publish_pods_that_are_not_ready(make_world):
 
 async def test_a_pod_that_goes_or_changes_its_labels_leaves(make_world):
     async with make_world(nodes=1) as world:
-        await world.api.create("services", service())
+        await world.create_service()
         for name in ("stays", "goes", "changes"):
             await world.create_pod(name, meta=LABELS)
         await world.settle()
@@ -78,7 +64,7 @@ async def test_a_pod_that_goes_or_changes_its_labels_leaves(make_world):
 
 async def test_a_terminating_pod_leaves_before_it_is_gone(make_world):
     async with make_world(nodes=1) as world:
-        await world.api.create("services", service())
+        await world.create_service()
         await world.create_pod("one", meta=LABELS)
         await world.settle()
         await world.stop("node-1")  # so that nobody ends the Pod
@@ -90,7 +76,7 @@ async def test_a_terminating_pod_leaves_before_it_is_gone(make_world):
 
 async def test_a_named_target_port_is_looked_up_in_each_pod(make_world):
     async with make_world(nodes=1) as world:
-        await world.api.create("services", service(ports=[{"port": 80, "targetPort": "web"}]))
+        await world.create_service(ports=[{"port": 80, "targetPort": "web"}])
         for name, number in (("old", 8000), ("new", 9000)):
             ports = [{"name": "web", "containerPort": number}]
             containers = [{"name": "main", "image": "nginx:1.26", "ports": ports}]
@@ -106,7 +92,7 @@ async def test_a_named_target_port_is_looked_up_in_each_pod(make_world):
 
 async def test_a_headless_service_needs_no_ports(make_world):
     async with make_world(nodes=1) as world:
-        await world.api.create("services", service(clusterIP="None", ports=[]))
+        await world.create_service(clusterIP="None", ports=[])
         await world.create_pod("one", meta=LABELS, hostname="first", subdomain="web")
         await world.settle()
         endpoints = await world.get("endpoints", "web")
@@ -118,21 +104,21 @@ async def test_a_headless_service_needs_no_ports(make_world):
 
 async def test_without_pods_there_are_endpoints_but_no_subsets(make_world):
     async with make_world() as world:
-        await world.api.create("services", service())
+        await world.create_service()
         await world.settle()
         assert not (await world.get("endpoints", "web")).get("subsets")
 
 
 async def test_without_a_selector_the_endpoints_are_somebody_elses(make_world):
     async with make_world() as world:
-        await world.api.create("services", service("manual", selector={}))
+        await world.create_service("manual", selector={})
         await world.settle()
         assert not await world.exists("endpoints", "manual")
 
 
 async def test_endpoints_go_with_their_service_and_come_back_when_deleted(make_world):
     async with make_world() as world:
-        await world.api.create("services", service())
+        await world.create_service()
         await world.settle()
         await world.api.delete("endpoints", "web", "default")
         await world.settle()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubesim.network.fabric import ServicePort
+from kubesim.network.fabric import Backend, ServicePort
 
 SERVE = "mkdir /www; echo $NAME > /www/index.html; httpd -f -p 8080 -h /www"
 
@@ -66,7 +66,7 @@ async def test_a_dead_node_does_not_answer(make_machine):
 async def test_a_service_address_leads_to_all_endpoints(make_machine):
     machine = make_machine()
     pods = [server(machine, name) for name in ("a", "b", "c")]
-    endpoints = [(ip, 8080) for _, ip in pods]
+    endpoints = [Backend((ip, 8080)) for _, ip in pods]
     machine.network.service_ports["10.96.0.50", 80] = ServicePort("web", endpoints)
     machine.network.node_ports[30080] = machine.network.service_ports["10.96.0.50", 80]
     await machine.clock.advance(1)
@@ -79,7 +79,7 @@ async def test_a_service_address_leads_to_all_endpoints(make_machine):
 async def test_session_affinity_keeps_a_client_with_one_endpoint(make_machine):
     machine = make_machine()
     pods = [server(machine, name) for name in ("a", "b", "c")]
-    endpoints = [(ip, 8080) for _, ip in pods]
+    endpoints = [Backend((ip, 8080)) for _, ip in pods]
     port = ServicePort("web", endpoints, affinity_seconds=60)
     machine.network.service_ports["10.96.0.50", 80] = port
     await machine.clock.advance(1)
