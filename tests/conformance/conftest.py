@@ -9,6 +9,7 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from kubelab import waiting
 from kubelab.clusters.cluster import kubernetes_version
 
 BUSYBOX = "busybox:1.36"
@@ -129,3 +130,30 @@ def shell_pod():
         }
 
     return make
+
+
+@pytest.fixture
+def serving(core, namespace, shell_pod):
+    """Starts a Pod that answers HTTP at port 8080 with its hostname; waits until it is ready."""
+
+    def start(name, labels=None, **spec):
+        script = "mkdir /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www"
+        pod = shell_pod(name, script, ports=[{"name": "web", "containerPort": 8080}])
+        pod["metadata"]["labels"] = labels or {"app": "web"}
+        pod["spec"] |= spec
+        core.create_namespaced_pod(namespace, pod)
+        return waiting.pod_ready(core, name, namespace, timeout=90)
+
+    return start
+
+
+@pytest.fixture
+def inside(core, namespace, shell_pod, kubectl):
+    """Runs a script in a Pod of the test's namespace; returns what it printed."""
+    core.create_namespaced_pod(namespace, shell_pod("client", "sleep 3600"))
+    waiting.pod_ready(core, "client", namespace, timeout=90)
+
+    def run(script):
+        return kubectl("exec", "client", "--", "sh", "-c", script)
+
+    return run
