@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 SETTLE_LIMIT = 100_000
+MIN_CROWD = 64
 
 
 class Clock:
@@ -26,7 +27,8 @@ class Clock:
         self.speed = speed
         self._start = start or datetime.now(UTC)
         self._jumped = 0.0
-        self._sleepers: list[_Sleeper] = []
+        self._sleepers: list[Timer] = []
+        self._crowded = MIN_CROWD
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._origin = time.monotonic()
@@ -51,7 +53,7 @@ class Clock:
         try:
             await awake
         finally:
-            sleeper.cancelled = True
+            sleeper.cancel()
 
     @asynccontextmanager
     async def timeout(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
@@ -67,7 +69,23 @@ class Clock:
             try:
                 yield limit
             finally:
-                sleeper.cancelled = True
+                sleeper.cancel()
+
+    def call_later(self, seconds: float, wake: Callable[[], None]) -> "Timer":
+        """Call `wake` when that many simulated seconds have passed, unless cancelled."""
+        return self._call_at(self.monotonic() + seconds, wake)
+
+    def call_every(self, seconds: float, wake: Callable[[], None]) -> "Timer":
+        """Call `wake` each time that many simulated seconds have passed, until cancelled."""
+
+        def wake_and_wait() -> None:
+            wake()
+            if not timer.cancelled:
+                timer.deadline += seconds
+                self._push(timer)
+
+        timer = self._call_at(self.monotonic() + seconds, wake_and_wait)
+        return timer
 
     async def advance(self, seconds: float) -> None:
         """Jump forward, waking every due sleeper in order of time.
@@ -88,12 +106,23 @@ class Clock:
         self._arm()
         await self._settle()
 
-    def _call_at(self, deadline: float, wake: Callable[[], None]) -> "_Sleeper":
-        sleeper = _Sleeper(deadline, next(self._order), wake)
+    def _call_at(self, deadline: float, wake: Callable[[], None]) -> "Timer":
+        sleeper = Timer(deadline, next(self._order), wake)
+        self._push(sleeper)
+        return sleeper
+
+    def _push(self, sleeper: "Timer") -> None:
+        self._forget_cancelled()
         heapq.heappush(self._sleepers, sleeper)
         if self._sleepers[0] is sleeper:
             self._arm()
-        return sleeper
+
+    def _forget_cancelled(self) -> None:
+        """Keep the heap as small as what still waits; most of what waits is cancelled in time."""
+        if len(self._sleepers) >= self._crowded:
+            self._sleepers = [each for each in self._sleepers if not each.cancelled]
+            heapq.heapify(self._sleepers)
+            self._crowded = max(MIN_CROWD, 2 * len(self._sleepers))
 
     def _jump_to(self, moment: float) -> None:
         self._jumped += max(0.0, moment - self.monotonic())
@@ -129,7 +158,7 @@ class Clock:
                 return
 
 
-class _Sleeper:
+class Timer:
     """A callback waiting for its moment; the order number keeps equal moments first-come."""
 
     __slots__ = ("cancelled", "deadline", "order", "wake")
@@ -140,7 +169,11 @@ class _Sleeper:
         self.wake = wake
         self.cancelled = False
 
-    def __lt__(self, other: "_Sleeper") -> bool:
+    def cancel(self) -> None:
+        """Let the moment pass unheard."""
+        self.cancelled = True
+
+    def __lt__(self, other: "Timer") -> bool:
         return (self.deadline, self.order) < (other.deadline, other.order)
 
 

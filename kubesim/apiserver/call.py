@@ -79,8 +79,14 @@ class Call:
 
     def body_object(self) -> Object:
         """Return the body as an object of the right kind. Raises 400 and 415."""
-        data = parse_body(self.request.body, self.request.headers.get("content-type", ""))
-        return self.read(data)
+        return self.read(self.data())
+
+    def data(self) -> Any:
+        """Return the body, parsed by its media type. Raises 400 and 415."""
+        request = self.request
+        if request.native:
+            return request.content
+        return parse_body(request.body, request.headers.get("content-type", ""))
 
     def read(self, data: Any) -> Object:
         """Return data as an object of the right kind, in canonical form. Raises 400."""
@@ -116,10 +122,14 @@ class Call:
 
     def answer(self, status: int, stored: Stored) -> Response:
         """Return a stored object as the answer."""
+        if self.request.native:
+            return Response(status, self.headers(), content=stored.object)
         return Response(status, self.headers(), stored.json + b"\n")
 
     def answer_object(self, status: int, obj: Object) -> Response:
         """Return an object that is not stored, such as a Scale, as the answer."""
+        if self.request.native:
+            return Response(status, self.headers(), content=obj)
         return Response(status, self.headers(), dump(obj) + b"\n")
 
     def headers(self) -> dict[str, str]:

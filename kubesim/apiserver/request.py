@@ -36,7 +36,11 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request. `user` is set by callers inside this process only."""
+    """One HTTP request. `user` is set by callers inside this process only.
+
+    So is `native`: such a caller sends `content` instead of a body and gets objects instead of
+    their JSON. They are shared with the server: neither side may change what it has sent or got.
+    """
 
     method: str
     path: str
@@ -46,6 +50,8 @@ class Request:
     user: UserInfo | None = None
     credentials: Credentials = Credentials()
     remote: str = "127.0.0.1"
+    native: bool = False
+    content: Any = None
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a query parameter's first value."""
@@ -68,11 +74,15 @@ class Upgrade:
 
 @dataclass
 class Response:
-    """One HTTP response; the body is bytes, a stream of chunks, or a switch of protocol."""
+    """One HTTP response; the body is bytes, a stream of chunks, or a switch of protocol.
+
+    A native caller finds an object in `content`, and in a stream lists of (type, object).
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | AsyncIterator[bytes] | Upgrade = b""
+    body: bytes | AsyncIterator[Any] | Upgrade = b""
+    content: Any = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The client of everything that runs in this process: controllers, scheduler, kubelets.
 
-It plays client-go's part. Requests and answers pass as JSON bytes through the API server's front
-door, so no two parts ever share an object, and each part is authorized under its own name.
+It plays client-go's part. Requests pass through the API server's front door and each part is
+authorized under its own name, but what goes in and out are objects, not their JSON. Whatever a part
+gets is shared with the server's cache and with all others: it is copied before it is changed.
 """
 
 import json
@@ -47,9 +48,7 @@ class Client:
     ) -> Object:
         """Return the List object of a namespace or, without one, of all."""
         query = {"labelSelector": label_selector, "fieldSelector": field_selector}
-        found = await self._call("GET", self._path(resource, namespace), query)
-        head = {"kind": found["kind"].removesuffix("List"), "apiVersion": found["apiVersion"]}
-        return found | {"items": [head | item for item in found["items"]]}
+        return await self._call("GET", self._path(resource, namespace), query)
 
     async def create(
         self,
@@ -133,12 +132,15 @@ class Client:
             "timeoutSeconds": str(timeout_seconds or ""),
         }
         response = await self._send("GET", self._path(resource, namespace), query)
-        async for chunk in _chunks(response):
-            for line in chunk.splitlines():
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise StatusError.from_status(event["object"])
-                yield event["type"], event["object"]
+        if isinstance(response.body, bytes):
+            raise StatusError.from_status(json.loads(response.body)["object"])
+        assert isinstance(response.body, AsyncIterator)
+        try:
+            async for events in response.body:
+                for event in events:
+                    yield event
+        finally:
+            await response.body.aclose()  # type: ignore[attr-defined]
 
     async def discover(self) -> Sequence[Resource]:
         """Return every resource that the server serves, in its preferred version."""
@@ -158,8 +160,7 @@ class Client:
         content_type: str = "application/json",
     ) -> Object:
         response = await self._send(method, path, query or {}, body, content_type)
-        assert isinstance(response.body, bytes)
-        answer: Object = json.loads(response.body)
+        answer: Object = response.content
         return answer
 
     async def _send(
@@ -176,8 +177,9 @@ class Client:
             path,
             {key: [value] for key, value in query.items() if value},
             {"content-type": content_type, "accept": accept, "user-agent": self._agent},
-            b"" if body is None else json.dumps(body).encode(),
-            self._user,
+            user=self._user,
+            native=True,
+            content=body,
         )
         response = await self._server.handle(request)
         if response.status >= 400:
@@ -206,15 +208,3 @@ def _program(user: str) -> str:
     if user.startswith("system:serviceaccount:kube-system:"):
         return "kube-controller-manager"
     return user.rpartition(":")[2]
-
-
-async def _chunks(response: Response) -> AsyncIterator[bytes]:
-    body = response.body
-    if isinstance(body, bytes):
-        yield body
-    elif isinstance(body, AsyncIterator):
-        try:
-            async for chunk in body:
-                yield chunk
-        finally:
-            await body.aclose()  # type: ignore[attr-defined]

@@ -9,9 +9,10 @@ https://etcd.io/docs/latest/learning/api_guarantees/.
 import asyncio
 import contextlib
 from bisect import bisect_left, bisect_right, insort
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from kubesim.clock import Clock
 from kubesim.etcd.backends import Backend, MemoryBackend
@@ -19,6 +20,7 @@ from kubesim.etcd.record import Record
 
 HISTORY = 10_000  # revisions kept at least; twice as many at most
 SLOW_WATCHER = 10_000  # undelivered events after which a watch is cut off
+LAST = "\U0010ffff"  # sorts behind every key
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Etcd:
         self._keys: list[str] = []  # sorted
         self._versions: dict[str, list[Record]] = {}  # per key, oldest first
         self._log: deque[Event] = deque()  # everything after the compacted revision
-        self._watches: set[Watch] = set()
+        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)  # by prefix
         self._leases: dict[int, _Lease] = {}
         self._lease_granted = asyncio.Event()
         self._load()
@@ -111,18 +113,14 @@ class Etcd:
         past (0 is now). Raises CompactedError or FutureRevisionError.
         """
         at = self._check(revision)
-        records = []
-        count = 0
-        for index in range(bisect_left(self._keys, max(prefix, start)), len(self._keys)):
-            key = self._keys[index]
-            if not key.startswith(prefix):
-                break
-            record = self._at(key, at)
-            if record:
-                count += 1
-                if not limit or count <= limit:
-                    records.append(record)
-        return Range(records, count, at)
+        first = bisect_left(self._keys, max(prefix, start))
+        keys = self._keys[first : bisect_left(self._keys, prefix + LAST, first)]
+        if at == self.revision:
+            latest = [self._versions[key][-1] for key in keys]
+            records = [record for record in latest if record.value is not None]
+        else:
+            records = [record for key in keys if (record := self._at(key, at))]
+        return Range(records[:limit] if limit else records, len(records), at)
 
     def txn(self, conditions: dict[str, int], operations: Sequence[Put | Delete]) -> Result:
         """Apply all operations if every key's mod revision is as given, else nothing.
@@ -157,15 +155,19 @@ class Etcd:
 
         Raises CompactedError when that history is gone.
         """
-        after = revision or self.revision
-        if after < self.compacted:
-            raise CompactedError(after, self.compacted)
-        missed = (
-            (e for e in self._log if e.record.revision > after) if self.revision > after else ()
-        )
-        watch = Watch(prefix, (e for e in missed if e.record.key.startswith(prefix)), self._watches)
-        self._watches.add(watch)
+        watch = Watch(self.since(prefix, revision or self.revision), self._watches[prefix])
+        self._watches[prefix].add(watch)
         return watch
+
+    def since(self, prefix: str, revision: int) -> list[Event]:
+        """Return what happened under a prefix after a revision.
+
+        Raises CompactedError when that history is gone.
+        """
+        if revision < self.compacted:
+            raise CompactedError(revision, self.compacted)
+        later = takewhile(lambda event: event.record.revision > revision, reversed(self._log))
+        return [event for event in later if event.record.key.startswith(prefix)][::-1]
 
     def compact(self, revision: int) -> None:
         """Forget every state before a revision; keys keep their record valid at it."""
@@ -213,7 +215,7 @@ class Etcd:
 
     def close(self) -> None:
         """End every watch and release the backend."""
-        for watch in list(self._watches):
+        for watch in [watch for watches in self._watches.values() for watch in watches]:
             watch.close()
         self._backend.close()
 
@@ -255,8 +257,11 @@ class Etcd:
         self._backend.append(records)
         self.revision += 1
         events = [self._remember(record) for record in records]
-        for watch in list(self._watches):
-            watch.notify(events)
+        for prefix, watches in self._watches.items():
+            about = [event for event in events if event.record.key.startswith(prefix)]
+            if about:
+                for watch in [*watches]:
+                    watch.notify(about)
         if self.revision - self.compacted > 2 * self._history:
             self.compact(self.revision - self._history)
 
@@ -311,19 +316,17 @@ class Watch:
     too long ends; its owner starts again from the last revision it saw.
     """
 
-    def __init__(self, prefix: str, missed: Iterable[Event], registry: "set[Watch]") -> None:
-        self._prefix = prefix
+    def __init__(self, missed: Iterable[Event], registry: "set[Watch]") -> None:
         self._pending: deque[Event] = deque(missed)
         self._registry = registry
         self._changed = asyncio.Event()
+        self.on_change: Callable[[], None] = self._changed.set
         self.closed = False
 
     def notify(self, events: Iterable[Event]) -> None:
-        """Queue those events that this watch is about."""
-        for event in events:
-            if event.record.key.startswith(self._prefix):
-                self._pending.append(event)
-                self._changed.set()
+        """Queue events, all of them under this watch's prefix."""
+        self._pending.extend(events)
+        self.on_change()
         if len(self._pending) > SLOW_WATCHER:
             self.close()
 
@@ -345,4 +348,4 @@ class Watch:
         """End the watch."""
         self.closed = True
         self._registry.discard(self)
-        self._changed.set()
+        self.on_change()

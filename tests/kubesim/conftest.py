@@ -20,6 +20,7 @@ from kubesim.clock import Clock
 from kubesim.controllers.manager import ControllerManager
 from kubesim.etcd.store import Etcd
 from kubesim.scheduler import server as scheduler_server
+from tests.kubesim import sealing
 
 HOST = "control-plane"
 ROOT_CA = "-----BEGIN CERTIFICATE-----\n"
@@ -33,6 +34,12 @@ def pytest_pyfunc_call(pyfuncitem):
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
     asyncio.run(pyfuncitem.obj(**arguments))
     return True
+
+
+@pytest.fixture(autouse=True)
+def sealed_objects(monkeypatch):
+    """Let a part that changes what the server shares with it fail."""
+    sealing.seal(monkeypatch)
 
 
 class World:

@@ -10,8 +10,9 @@ from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers import selectors
 from kubesim.apiserver.handlers.watch import (
     Encode,
+    as_lines,
+    as_objects,
     bookmark,
-    changes,
     encode_event,
     error_event,
     expired,
@@ -19,11 +20,21 @@ from kubesim.apiserver.handlers.watch import (
 )
 from kubesim.apiserver.patch import fields
 from kubesim.apiserver.registry import subresources
+from kubesim.apiserver.registry.cacher import (
+    EVERYTHING,
+    INDEXED,
+    NAME,
+    NAMESPACE,
+    Cachers,
+    Notice,
+    Place,
+    Scope,
+)
 from kubesim.apiserver.registry.registry import Registry
 from kubesim.apiserver.registry.storage import Object, Stored, dump, list_json, storage_key
 from kubesim.apiserver.request import Response
 from kubesim.apiserver.serialization import table
-from kubesim.etcd.store import CompactedError, Event, Range
+from kubesim.etcd.store import CompactedError, Range
 
 TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105
 LATEST = -1
@@ -43,6 +54,7 @@ class Reads:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._storage = registry.storage
+        self._cachers = Cachers(registry.storage)
 
     def get(self, call: Call) -> Response:
         """Answer with one object, or its scale."""
@@ -58,6 +70,14 @@ class Reads:
         items, metadata = self.find(call)
         if _wants_table(call):
             return self._table(call, items, metadata)
+        return self.answer_list(call, items, metadata)
+
+    @staticmethod
+    def answer_list(call: Call, items: list[Stored], metadata: Object) -> Response:
+        """Return a list as the answer."""
+        if call.request.native:
+            content = {"metadata": metadata, "items": [item.object for item in items]}
+            return Response(200, call.headers(), content=content)
         return Response(200, call.headers(), list_json(call.resource, items, metadata) + b"\n")
 
     def find(self, call: Call) -> tuple[list[Stored], Object]:
@@ -128,42 +148,38 @@ class Reads:
     def watch(self, call: Call) -> Response:
         """Answer with a stream of events."""
         resource, store = call.resource, self._storage.store
-        selects, encode = _predicate(call), self._encoder(call)
+        labels, terms = _selectors(call)
+        selects = selectors.predicate(labels, terms)
         asked = self._revision(call)
         wants_initial = call.request.flag("sendInitialEvents")
         bookmarks = call.request.flag("allowWatchBookmarks")
         _check_initial_events(call)
-        initial: list[bytes] = []
+        initial: list[Notice] = []
         if wants_initial or (not asked and "sendInitialEvents" not in call.request.query):
             found = store.range(_prefix(call))
             items = [self._storage.load(resource, record) for record in found.records]
-            initial = [encode("ADDED", i) for i in items if not selects or selects(i.object)]
+            initial = [("ADDED", i) for i in items if not selects or selects(i.object)]
             asked = found.revision
             if wants_initial and bookmarks:
-                end = bookmark(resource, asked, initial_end=True)
-                initial.append(encode_event("BOOKMARK", end))
+                initial.append(("BOOKMARK", bookmark(resource, asked, initial_end=True)))
+        cacher = self._cachers.of(resource)
         try:
-            events = store.watch(_prefix(call), asked)
+            watch = cacher.watch(Scope(_prefix(call), _place(call, terms), selects), asked)
         except CompactedError as error:
             gone = expired(asked, error.args[1])
             return Response(200, call.headers(), error_event(gone))
 
-        def translate(event: Event) -> bytes | None:
-            change = changes(self._storage, resource, event, selects)
-            return encode(*change) if change else None
-
-        def progress() -> bytes:
-            return encode_event("BOOKMARK", bookmark(resource, store.revision))
-
-        lines = stream(
-            events,
+        native = call.request.native
+        notices = stream(
+            cacher,
+            watch,
             initial,
-            translate,
-            progress if bookmarks else None,
+            as_objects if native else as_lines(self._encoder(call)),
             self._registry.clock,
-            call.number("timeoutSeconds") or None,
+            bookmarks=bookmarks,
+            seconds=call.number("timeoutSeconds") or None,
         )
-        return Response(200, call.headers(), lines)
+        return Response(200, call.headers(), notices)
 
     def _encoder(self, call: Call) -> Encode:
         """Return what turns an event into a line: the object itself, or a table of one row."""
@@ -266,15 +282,29 @@ def _prefix(call: Call) -> str:
     return call.resource.prefix
 
 
-def _predicate(call: Call) -> selectors.Predicate | None:
-    resource = call.resource
+def _selectors(call: Call) -> tuple[list[selectors.Requirement], list[selectors.FieldTerm]]:
     terms = [call.parameter("fieldSelector")]
     if call.info.name:
         terms.append(f"metadata.name={call.info.name}")
-    return selectors.predicate(
+    return (
         selectors.parse_labels(call.parameter("labelSelector")),
-        selectors.parse_fields(",".join(filter(None, terms)), resource.field_labels),
+        selectors.parse_fields(",".join(filter(None, terms)), call.resource.field_labels),
     )
+
+
+def _predicate(call: Call) -> selectors.Predicate | None:
+    return selectors.predicate(*_selectors(call))
+
+
+def _place(call: Call, terms: list[selectors.FieldTerm]) -> Place:
+    """Where a watch is filed: under the most telling of the fields whose value it names."""
+    wanted = {term.path: term.value for term in terms if term.equal}
+    if call.resource.namespaced and call.info.namespace:
+        wanted.setdefault(NAMESPACE, call.info.namespace)
+    for path in (*INDEXED.get(call.resource.full_name, ()), NAME, NAMESPACE):
+        if path in wanted:
+            return path, wanted[path]
+    return EVERYTHING
 
 
 def _wants_table(call: Call) -> bool:

@@ -1,17 +1,17 @@
-"""Watching: from the store's events to the events that one client asked for."""
+"""Watching: from the notices of the watch cache to what one client reads."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
-from kubesim.apiserver.handlers.selectors import Predicate
-from kubesim.apiserver.registry.storage import Storage, Stored, dump
+from kubesim.apiserver.registry.cacher import Cacher, CacheWatch, Notice
+from kubesim.apiserver.registry.storage import Stored, dump
 from kubesim.clock import Clock
-from kubesim.etcd.store import Event, Watch
 
 BOOKMARK_SECONDS = 60.0
 Encode = Callable[[str, Stored], bytes]
+Render = Callable[[Sequence[Notice]], Any]
 
 
 def encode_event(kind: str, stored: Stored) -> bytes:
@@ -29,29 +29,6 @@ def expired(asked: int, oldest: int) -> errors.StatusError:
     return errors.expired(f"too old resource version: {asked} ({oldest})")
 
 
-def changes(
-    storage: Storage, resource: Resource, event: Event, selects: Predicate | None
-) -> tuple[str, Stored] | None:
-    """Return what an event means to a watch with a selector, or None.
-
-    An object that starts to match is ADDED and one that no longer does is DELETED, as in
-    k8s.io/apiserver/pkg/storage/cacher.
-    """
-    if event.record.deleted:
-        gone = storage.load_deleted(resource, event)
-        return ("DELETED", gone) if not selects or selects(gone.object) else None
-    now = storage.load(resource, event.record)
-    if not selects:
-        return ("MODIFIED" if event.previous else "ADDED"), now
-    before = event.previous and selects(storage.load(resource, event.previous).object)
-    if selects(now.object):
-        return ("MODIFIED" if before else "ADDED"), now
-    if before:
-        assert event.previous
-        return "DELETED", storage.load(resource, event.previous).at(now.revision)
-    return None
-
-
 def bookmark(resource: Resource, revision: int, *, initial_end: bool = False) -> Stored:
     """Return the object of a BOOKMARK event: nothing but a resourceVersion."""
     metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
@@ -61,36 +38,46 @@ def bookmark(resource: Resource, revision: int, *, initial_end: bool = False) ->
     return Stored(obj, revision, resource)
 
 
-async def stream(
-    watch: Watch,
-    initial: list[bytes],
-    translate: Callable[[Event], bytes | None],
-    progress: Callable[[], bytes] | None,
-    clock: Clock,
-    seconds: float | None,
-) -> AsyncIterator[bytes]:
-    """Yield a watch's lines until the time is up or the store ends the watch.
+def as_lines(encode: Encode) -> Render:
+    """Return what makes one chunk of bytes of notices; bookmarks look alike in every encoding."""
 
-    `initial` comes first; `progress` makes a bookmark line when the client allows bookmarks.
-    """
-    end = None if seconds is None else clock.monotonic() + seconds
+    def render(notices: Sequence[Notice]) -> bytes:
+        return b"".join(
+            encode_event(kind, stored) if kind == "BOOKMARK" else encode(kind, stored)
+            for kind, stored in notices
+        )
+
+    return render
+
+
+def as_objects(notices: Sequence[Notice]) -> list[tuple[str, dict[str, Any]]]:
+    """Return notices as a caller in this process reads them."""
+    return [(kind, stored.object) for kind, stored in notices]
+
+
+async def stream(
+    cacher: Cacher,
+    watch: CacheWatch,
+    initial: Sequence[Notice],
+    render: Render,
+    clock: Clock,
+    *,
+    bookmarks: bool,
+    seconds: float | None,
+) -> AsyncIterator[Any]:
+    """Yield what a watch hears, rendered, until the time is up or it is cut off."""
+
+    def tell_progress() -> None:
+        watch.tell(("BOOKMARK", bookmark(cacher.resource, cacher.storage.store.revision)))
+
+    progress = clock.call_every(BOOKMARK_SECONDS, tell_progress) if bookmarks else None
+    expiry = clock.call_later(seconds, watch.close) if seconds else None
     try:
-        for line in initial:
-            yield line
-        while not watch.closed:
-            remaining = None if end is None else end - clock.monotonic()
-            if remaining is not None and remaining <= 0:
-                return
-            limits = [t for t in (remaining, BOOKMARK_SECONDS if progress else None) if t]
-            try:
-                async with clock.timeout(min(limits, default=None)):
-                    events = await watch.next()
-            except TimeoutError:
-                if progress:
-                    yield progress()
-                continue
-            lines = b"".join(translate(event) or b"" for event in events)
-            if lines:
-                yield lines
+        if initial:
+            yield render(initial)
+        while notices := await watch.next():
+            yield render(notices)
     finally:
-        watch.close()
+        cacher.stop(watch)
+        for timer in filter(None, (progress, expiry)):
+            timer.cancel()

@@ -10,9 +10,9 @@ from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaulting import apply_defaults
 from kubesim.apiserver.registry.deletion import DeleteOptions
 from kubesim.apiserver.registry.registry import Registry, timestamp
-from kubesim.apiserver.registry.storage import Object, list_json
+from kubesim.apiserver.registry.storage import Object
 from kubesim.apiserver.request import Response
-from kubesim.apiserver.serialization.decoding import DecodeError, Decoder, parse_body
+from kubesim.apiserver.serialization.decoding import DecodeError, Decoder
 
 
 class Writes:
@@ -115,15 +115,14 @@ class Writes:
         for item in items:
             context.namespace = item.object["metadata"].get("namespace", "")
             self._registry.delete(context, item.object["metadata"]["name"], options)
-        return Response(200, call.headers(), list_json(call.resource, items, metadata) + b"\n")
+        return self._reads.answer_list(call, items, metadata)
 
     def _deletion(self, call: Call) -> tuple[Context, DeleteOptions]:
         """Read the options of a deletion, which may be in the body or in the query."""
         body: Object = {}
-        if call.request.body.strip():
-            data = parse_body(call.request.body, call.request.headers.get("content-type", ""))
+        if call.request.native or call.request.body.strip():
             try:
-                body = Decoder().decode(data, schema.type_of("", "v1", "DeleteOptions"))
+                body = Decoder().decode(call.data(), schema.type_of("", "v1", "DeleteOptions"))
             except DecodeError as error:
                 raise errors.bad_request(str(error)) from None
         if call.parameter("gracePeriodSeconds"):

@@ -45,10 +45,7 @@ def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
     kind = media_type(call)
     if kind == APPLY_PATCH:
         return _apply_patch(call, reset, now)
-    try:
-        body = json.loads(call.request.body)
-    except (ValueError, RecursionError) as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from None
+    body = _body(call)
     if kind == JSON_PATCH:
         return lambda current: _json_patched(current, body)
     if not isinstance(body, dict):
@@ -58,9 +55,19 @@ def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
     return lambda current: strategic.merge(current, body, call.type)
 
 
+def _body(call: Call) -> Any:
+    if call.request.native:
+        return call.request.content
+    try:
+        return json.loads(call.request.body)
+    except (ValueError, RecursionError) as error:
+        raise errors.bad_request(f"error decoding patch: {error}") from None
+
+
 def _apply_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
     """Return a server-side apply as a function of the current object."""
-    declared = call.read(parse_body(call.request.body, YAML))
+    request = call.request
+    declared = call.read(request.content if request.native else parse_body(request.body, YAML))
     name = call.parameter("fieldManager")
     if not name:
         cause = fields.required("fieldManager", "is required for apply patch")
