@@ -9,6 +9,7 @@ from datetime import datetime
 
 from kubesim.clock import Clock
 from kubesim.network.fabric import Network, NetworkNamespace
+from kubesim.runtime import procfs
 from kubesim.runtime.commands import find_program
 from kubesim.runtime.filesystem import FileSystem, Node
 from kubesim.runtime.images import Image
@@ -96,6 +97,7 @@ class Container:
             **config.environment,
         }
         self._process: Process | None = None
+        files.mount("/proc", procfs.proc(self.world), read_only=True)
         for mount in sorted(config.mounts, key=lambda each: each.path):
             files.mount(mount.path, mount.node, mount.read_only)
         self._directory = posixpath.normpath("/" + config.directory)

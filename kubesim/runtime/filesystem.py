@@ -4,7 +4,7 @@ import copy
 import errno
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -43,7 +43,7 @@ class Binary(File):
 class Directory(Node):
     """A directory: names and what they stand for."""
 
-    entries: dict[str, Node] = field(default_factory=dict)
+    entries: MutableMapping[str, Node] = field(default_factory=dict)
 
 
 @dataclass

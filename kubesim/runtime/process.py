@@ -108,6 +108,7 @@ class Process:
         self.name = program_name(argv)
         self.handlers: dict[int, Callable[[], None] | None] = _ignored(parent)
         self.killed: int | None = None
+        self.parent = parent.pid if parent else 0
         self.table: ProcessTable = parent.table if parent else world.processes
         self.pid: int = self.table.add(self)
         self.started = world.clock.now()
@@ -216,7 +217,10 @@ class Process:
 
     def path(self, name: str) -> str:
         """Return `name` as an absolute path."""
-        return posixpath.normpath(posixpath.join(self.directory, name)) if name else ""
+        path = posixpath.normpath(posixpath.join(self.directory, name)) if name else ""
+        if path.startswith("/proc/self"):
+            return f"/proc/{self.pid}" + path.removeprefix("/proc/self")
+        return path
 
     def open(self, name: str, mode: str = "r") -> OpenFile:
         """Open `name` to read ("r"), replace ("w"), append ("a") or read and write ("r+")."""
@@ -240,7 +244,7 @@ class Process:
 
     def _special(self, path: str) -> OpenFile | None:
         parts = path.split("/")
-        if parts[1:3] == ["dev", "fd"] or parts[1:4] == ["proc", "self", "fd"]:
+        if parts[1:3] == ["dev", "fd"]:
             return self._descriptor(int(parts[-1])) if parts[-1].isdigit() else None
         if parts[1:2] == ["proc"] and parts[3:4] == ["fd"] and parts[2].isdigit():
             other = self.table.by_pid.get(int(parts[2]))

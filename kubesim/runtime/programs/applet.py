@@ -31,7 +31,12 @@ class AppletError(Exception):
 
 
 def applet(
-    name: str, options: str = "", usage: str = "", at_least: int = 0, long: tuple[str, ...] = ()
+    name: str,
+    options: str = "",
+    usage: str = "",
+    at_least: int = 0,
+    long: tuple[str, ...] = (),
+    old_style: str = "",
 ) -> Callable[[Applet], Applet]:
     """Register an applet.
 
@@ -41,13 +46,15 @@ def applet(
         usage: what the usage message shows after the name.
         at_least: how many operands it needs.
         long: names of long options, with "=" at the end if they take a value.
+        old_style: letters that may stand in the first argument without a dash, as tar's do.
 
     """
 
     def register(function: Applet) -> Applet:
         async def program(process: Process) -> int:
             try:
-                given, operands = _parse(process.argv[1:], options, long)
+                arguments = _dashed(process.argv[1:], old_style)
+                given, operands = _parse(arguments, options, long)
                 if len(operands) < at_least:
                     raise UsageError("")
                 return await function(process, given, operands)
@@ -61,6 +68,13 @@ def applet(
         return function
 
     return register
+
+
+def _dashed(arguments: list[str], letters: str) -> list[str]:
+    """Return arguments with the dash that the old style leaves out."""
+    if letters and arguments and arguments[0] and not set(arguments[0]) - set(letters):
+        return [f"-{arguments[0]}", *arguments[1:]]
+    return arguments
 
 
 def _parse(arguments: list[str], letters: str, long: tuple[str, ...]) -> tuple[Options, list[str]]:

@@ -1,12 +1,35 @@
 """All programs by name, and which of them an image brings."""
 
 from kubesim.runtime.process import Process, Program
-from kubesim.runtime.programs import files, formatting, grep, httpd, netclients, sed, system, text
+from kubesim.runtime.programs import (
+    archives,
+    binary,
+    checksums,
+    files,
+    formatting,
+    grep,
+    httpd,
+    lines,
+    machine,
+    netclients,
+    running,
+    sed,
+    system,
+    text,
+)
 from kubesim.runtime.programs.applet import APPLETS
+from kubesim.runtime.programs.awk import command as awk
 from kubesim.runtime.programs.nginx import nginx
 from kubesim.runtime.programs.sh import sh
 
 _MODULES = (
+    archives,
+    binary,
+    checksums,
+    lines,
+    machine,
+    running,
+    awk,
     files,
     formatting,
     grep,
@@ -47,8 +70,12 @@ BUSYBOX: dict[str, Program] = {
     "true": system.true,
 }
 NETWORK_TOOLS = {"wget", "nc", "nslookup", "ping", "ifconfig", "ip", "httpd", "busybox"}
+NETWORK_TOOLS |= {"netstat", "route", "telnet"}
 DEBIAN: dict[str, Program] = {  # what the nginx images, which are Debian's, have of it
     name: program
     for name, program in BUSYBOX.items()
-    if name not in NETWORK_TOOLS | {"ps", "killall", "ash"}
+    if name
+    not in NETWORK_TOOLS
+    | {"ps", "killall", "ash", "vi", "free", "top", "uptime", "watch", "usleep", "xxd", "hexdump"}
+    | {"strings"}
 } | {"bash": sh, "nginx": nginx}

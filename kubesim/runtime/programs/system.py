@@ -147,6 +147,8 @@ async def date(process: Process, options: Options, operands: list[str]) -> int:
         if not re.fullmatch(r"@\d+", text):
             raise AppletError(f"invalid date '{text}'")
         moment = moment.fromtimestamp(int(text[1:]), moment.tzinfo)
+    if operands and not operands[0].startswith("+"):
+        raise AppletError(f"invalid date '{operands[0]}'")
     template = operands[0].removeprefix("+") if operands else "%a %b %e %H:%M:%S UTC %Y"
     template = "%a, %d %b %Y %H:%M:%S +0000" if "R" in options else template
     template = "%Y-%m-%d" if "I" in options else template
