@@ -1,6 +1,8 @@
 """One authorized request for a resource, and how its body and answer are read and written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kubesim.api import schema
@@ -9,11 +11,18 @@ from kubesim.api.schema import Type
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields
 from kubesim.apiserver.registry.context import Context
-from kubesim.apiserver.registry.storage import Object, Stored, dump
+from kubesim.apiserver.registry.storage import Object, Stored, dump, list_json
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo
+from kubesim.apiserver.serialization import forms, table
 from kubesim.apiserver.serialization.decoding import DecodeError, Decoder, parse_body
-
-JSON_HEADERS = {"content-type": "application/json"}
+from kubesim.apiserver.serialization.negotiation import (
+    PARTIAL,
+    PARTIAL_LIST,
+    TABLE,
+    Form,
+    form_of,
+)
+from kubesim.clock import Clock
 
 
 @dataclass
@@ -24,11 +33,17 @@ class Call:
     info: RequestInfo
     user: UserInfo
     resource: Resource
+    clock: Clock
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.resource.deprecation:
             self.warnings.append(self.resource.deprecation)
+
+    @cached_property
+    def form(self) -> Form:
+        """The form in which the client wants its answer. Raises 406."""
+        return form_of(self.request, streams=self.info.verb == "watch")
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a query parameter."""
@@ -124,17 +139,80 @@ class Call:
         """Return a stored object as the answer."""
         if self.request.native:
             return Response(status, self.headers(), content=stored.object)
-        return Response(status, self.headers(), stored.json + b"\n")
+        if self.form.plain:
+            return self._respond(status, stored.json + b"\n")
+        return self.answer_object(status, stored.object)
 
     def answer_object(self, status: int, obj: Object) -> Response:
-        """Return an object that is not stored, such as a Scale, as the answer."""
+        """Return an object, which may be one that is not stored, such as a Scale, as the answer."""
         if self.request.native:
             return Response(status, self.headers(), content=obj)
-        return Response(status, self.headers(), dump(obj) + b"\n")
+        form = self.form
+        if form.kind and obj["kind"] != "Status":
+            obj = self.transformed(obj)
+        return self._respond(status, dump(obj) + b"\n" if form.plain else forms.encode(obj, form))
+
+    def answer_list(self, items: Sequence[Stored], metadata: Object) -> Response:
+        """Return a list as the answer."""
+        if self.request.native:
+            content = {"metadata": metadata, "items": [item.object for item in items]}
+            return Response(200, self.headers(), content=content)
+        form = self.form
+        if form.plain:
+            return self._respond(200, list_json(self.resource, items, metadata) + b"\n")
+        objects = [item.object for item in items]
+        if form.kind == TABLE:
+            answer = self.table(objects, metadata)
+        elif form.kind == PARTIAL_LIST:
+            answer = forms.partial_list(objects, metadata, form.version)
+        elif form.kind:
+            raise forms.refuse_list(form.kind, self.resource.list_kind)
+        else:
+            head = {"kind": self.resource.list_kind, "apiVersion": self.resource.api_version}
+            plain = [
+                {key: obj[key] for key in obj if key not in ("kind", "apiVersion")}
+                for obj in objects
+            ]
+            answer = {**head, "metadata": metadata, "items": plain}
+        return self._respond(200, forms.encode(answer, form))
+
+    def transformed(self, obj: Object, *, headings: bool = True) -> Object:
+        """Return one object as the kind that the client wants instead."""
+        kind = self.form.kind
+        if kind == TABLE:
+            version = obj["metadata"].get("resourceVersion", "")
+            return self.table([obj], {"resourceVersion": version}, headings=headings)
+        if kind == PARTIAL:
+            return forms.partial(obj, self.form.version)
+        if kind == PARTIAL_LIST:
+            raise forms.refuse_list(kind, self.resource.kind)
+        return obj
+
+    def table(
+        self, objects: Sequence[Object], metadata: Object, *, headings: bool = True
+    ) -> Object:
+        """Return objects as a Table, whose rows carry as much of each as the client wants."""
+        return table.render(
+            self.resource.full_name,
+            objects,
+            self.clock.now(),
+            list_metadata=metadata,
+            include=self.parameter("includeObject", "Metadata"),
+            headings=headings,
+            version=self.form.version,
+        )
+
+    def _respond(self, status: int, body: bytes) -> Response:
+        headers = self.headers()
+        wants_gzip = forms.accepts_gzip(self.request.headers.get("accept-encoding", ""))
+        if len(body) > forms.GZIP_THRESHOLD and wants_gzip and self.request.method == "GET":
+            headers |= {"content-encoding": "gzip", "vary": "Accept-Encoding"}
+            body = forms.compressed(body)
+        return Response(status, headers, body)
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of a JSON answer, with what the client is warned of."""
-        headers = dict(JSON_HEADERS)
+        """Return an answer's headers, with what the client is warned of."""
+        headers = {"content-type": self.form.content_type}
         if self.warnings:
             quoted = [text.replace('"', '\\"') for text in self.warnings]
             headers["warning"] = ", ".join(f'299 - "{text}"' for text in quoted)

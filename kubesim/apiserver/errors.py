@@ -176,10 +176,9 @@ def unsupported_media_type(supported: Sequence[str]) -> StatusError:
     return StatusError(415, message)
 
 
-def not_acceptable(supported: Sequence[str]) -> StatusError:
-    """406: none of the formats that the client accepts is spoken here."""
-    message = f"only the following media types are accepted: {', '.join(supported)}"
-    return StatusError(406, message)
+def not_acceptable(message: str, details: dict[str, Any] | None = None) -> StatusError:
+    """406: none of the forms that the client accepts is spoken here."""
+    return StatusError(406, message, details=details)
 
 
 def timeout(message: str) -> StatusError:

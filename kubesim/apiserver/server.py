@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from kubesim.api import resources
-from kubesim.api.resources import Resource
 from kubesim.api.served import Resources
 from kubesim.apiserver import errors
 from kubesim.apiserver.auth.authentication import ANONYMOUS, Authenticator
@@ -25,16 +24,15 @@ from kubesim.apiserver.registry.defaulting import apply_defaults
 from kubesim.apiserver.registry.registry import Registry
 from kubesim.apiserver.registry.storage import Object, Storage
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse
-from kubesim.apiserver.responses import json_response, text_response
+from kubesim.apiserver.routing import UNSIMULATED, find, knows_group, nowhere
+from kubesim.apiserver.serialization import forms
+from kubesim.apiserver.serialization.negotiation import PLAIN, form_of
 from kubesim.clock import Clock
 from kubesim.etcd.store import Etcd
 
 log = logging.getLogger(__name__)
 APISERVER = UserInfo("system:apiserver", groups=("system:masters",))
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-UNSIMULATED = (
-    "kubesim does not simulate it; a real cluster, for example the course's kind engine, has it"
-)
 
 
 class Audit(Protocol):
@@ -119,10 +117,10 @@ class APIServer:
             await self._authorize(user, info)
             response = await self._answer(request, user, info)
         except errors.StatusError as error:
-            response = status_response(error)
+            response = status_response(error, request)
         except Exception as error:  # a defect here must not end the server
             log.exception("%s %s", request.method, request.path)
-            response = status_response(errors.internal(f"{type(error).__name__}: {error}"))
+            response = status_response(errors.internal(f"{type(error).__name__}: {error}"), request)
         if self.audit:
             self.audit.record(request, user, info, response.status)
         return response
@@ -140,10 +138,10 @@ class APIServer:
             raise forbidden(user, info, reason)
 
     async def _answer(self, request: Request, user: UserInfo, info: RequestInfo) -> Response:
-        if not info.is_resource:
+        if not info.is_resource or not knows_group(self.resources, info):
             return await self._answer_endpoint(request, user)
         resource = find(self.resources, info)
-        call = Call(request, info, user, resource)
+        call = Call(request, info, user, resource, self.clock)
         special = (
             f"{resource.plural}/{info.subresource}" if info.subresource else info.full_resource
         )
@@ -151,6 +149,7 @@ class APIServer:
             return await self._answer_virtual(call, self.virtual[special])
         if info.subresource in CONNECTED:
             return await self._answer_connect(call)
+        _ = call.form  # who accepts no answer changes nothing
         return self._verbs[info.verb](call)
 
     async def _answer_endpoint(self, request: Request, user: UserInfo) -> Response:
@@ -158,7 +157,7 @@ class APIServer:
             response = await endpoint(request, user)
             if response:
                 return response
-        return text_response("404 page not found\n", 404)
+        return nowhere(self.resources, request)
 
     async def _answer_virtual(self, call: Call, handler: VirtualHandler) -> Response:
         answer = await handler(call.info, call.user, call.body_object())
@@ -174,31 +173,12 @@ class APIServer:
 CONNECTED = ("log", "exec", "attach", "portforward")
 
 
-def find(served: Resources, info: RequestInfo) -> Resource:
-    """Return the resource that a path names. Raises 404 and 405."""
-    resource = served.find(info.group, info.version, info.resource)
-    if not resource:
-        raise errors.no_such_resource(f"{info.full_resource}: {UNSIMULATED}")
-    if info.namespace and not resource.namespaced and resource.plural != "namespaces":
-        raise errors.no_such_resource()
-    subresource = resource.subresource(info.subresource)
-    if info.subresource and not subresource:
-        raise errors.no_such_resource(f"{info.full_resource}/{info.subresource}: {UNSIMULATED}")
-    verbs = subresource.verbs if subresource else resource.verbs
-    if info.verb not in verbs or not _fits(info, resource):
-        raise errors.method_not_supported()
-    return resource
-
-
-def _fits(info: RequestInfo, resource: Resource) -> bool:
-    """Whether the path has the parts that the verb needs."""
-    if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
-        return False
-    if info.verb == "create" and not info.subresource:
-        return not info.name
-    return bool(info.name) or info.verb not in ("update", "patch")
-
-
-def status_response(error: errors.StatusError) -> Response:
-    """Return an error's Status as an answer."""
-    return json_response(error.status, error.code)
+def status_response(error: errors.StatusError, request: Request) -> Response:
+    """Return an error's Status as an answer, in JSON unless the client asked for YAML."""
+    try:
+        form = form_of(request)
+    except errors.StatusError:
+        form = PLAIN
+    return Response(
+        error.code, {"content-type": form.content_type}, forms.encode(error.status, form)
+    )

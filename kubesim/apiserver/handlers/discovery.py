@@ -11,6 +11,7 @@ from kubesim.api.resources import Resource, Subresource
 from kubesim.api.served import Resources
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response, text_response
+from kubesim.apiserver.routing import root_paths
 
 Object = dict[str, Any]
 
@@ -27,7 +28,6 @@ VERSION: Object = {
 }
 AGGREGATED = ("v2", "v2beta1")
 HEALTH_CHECKS = ("ping", "log", "etcd")
-ROOTS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version")
 
 
 class Discovery:
@@ -50,7 +50,7 @@ class Discovery:
         response: Response | None = None
         match request.path.strip("/").split("/"):
             case [""]:
-                response = json_response({"paths": self._paths()})
+                response = json_response({"paths": root_paths(self._resources)})
             case ["version"]:
                 response = json_response(VERSION)
             case ["healthz" | "livez" | "readyz" as path, *rest]:
@@ -119,13 +119,6 @@ class Discovery:
                 "resources": described,
             }
         )
-
-    def _paths(self) -> list[str]:
-        roots = [*ROOTS]
-        for group, version in self._resources.group_versions():
-            if group:
-                roots += [f"/apis/{group}", f"/apis/{group}/{version}"]
-        return sorted(set(roots))
 
 
 def _aggregated_version(accept: str) -> str | None:

@@ -81,7 +81,7 @@ def _empty_v2(request: Request) -> Response:
     gives up with an obscure message when it cannot. No bytes are a message without fields.
     """
     if "protobuf" not in request.headers.get("accept", ""):
-        raise errors.not_acceptable([V2_PROTOBUF])
+        raise errors.not_acceptable(f"only the following media types are accepted: {V2_PROTOBUF}")
     return Response(200, {"content-type": V2_PROTOBUF})
 
 

@@ -9,11 +9,10 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers import selectors
 from kubesim.apiserver.handlers.watch import (
-    Encode,
     as_lines,
     as_objects,
     bookmark,
-    encode_event,
+    encoder,
     error_event,
     expired,
     stream,
@@ -31,9 +30,8 @@ from kubesim.apiserver.registry.cacher import (
     Scope,
 )
 from kubesim.apiserver.registry.registry import Registry
-from kubesim.apiserver.registry.storage import Object, Stored, dump, list_json, storage_key
+from kubesim.apiserver.registry.storage import Object, Stored, dump, storage_key
 from kubesim.apiserver.request import Response
-from kubesim.apiserver.serialization import table
 from kubesim.etcd.store import CompactedError, Range
 
 TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105
@@ -61,24 +59,11 @@ class Reads:
         stored = self._registry.get(call.resource, call.info.namespace, call.info.name)
         if call.info.subresource == "scale":
             return call.answer_object(200, subresources.scale_of(stored.object))
-        if _wants_table(call):
-            return self._table(call, [stored], {"resourceVersion": str(stored.revision)})
         return call.answer(200, stored)
 
     def list_objects(self, call: Call) -> Response:
         """Answer with a list, whole or a chunk of it."""
-        items, metadata = self.find(call)
-        if _wants_table(call):
-            return self._table(call, items, metadata)
-        return self.answer_list(call, items, metadata)
-
-    @staticmethod
-    def answer_list(call: Call, items: list[Stored], metadata: Object) -> Response:
-        """Return a list as the answer."""
-        if call.request.native:
-            content = {"metadata": metadata, "items": [item.object for item in items]}
-            return Response(200, call.headers(), content=content)
-        return Response(200, call.headers(), list_json(call.resource, items, metadata) + b"\n")
+        return call.answer_list(*self.find(call))
 
     def find(self, call: Call) -> tuple[list[Stored], Object]:
         """Return the objects that a call selects, and the metadata of their list."""
@@ -135,16 +120,6 @@ class Reads:
             raise error
         return asked
 
-    def _table(self, call: Call, items: list[Stored], metadata: Object) -> Response:
-        rendered = table.render(
-            call.resource.full_name,
-            [item.object for item in items],
-            self._registry.clock.now(),
-            list_metadata=metadata,
-            include=call.parameter("includeObject", "Metadata"),
-        )
-        return Response(200, call.headers(), dump(rendered) + b"\n")
-
     def watch(self, call: Call) -> Response:
         """Answer with a stream of events."""
         resource, store = call.resource, self._storage.store
@@ -174,34 +149,12 @@ class Reads:
             cacher,
             watch,
             initial,
-            as_objects if native else as_lines(self._encoder(call)),
+            as_objects if native else as_lines(encoder(call)),
             self._registry.clock,
             bookmarks=bookmarks,
             seconds=call.number("timeoutSeconds") or None,
         )
         return Response(200, call.headers(), notices)
-
-    def _encoder(self, call: Call) -> Encode:
-        """Return what turns an event into a line: the object itself, or a table of one row."""
-        if not _wants_table(call):
-            return encode_event
-        include = call.parameter("includeObject", "Metadata")
-        headings = True
-
-        def encode(kind: str, stored: Stored) -> bytes:
-            nonlocal headings
-            rendered = table.render(
-                call.resource.full_name,
-                [stored.object],
-                self._registry.clock.now(),
-                list_metadata={"resourceVersion": str(stored.revision)},
-                include=include,
-                headings=headings,
-            )
-            headings = False
-            return dump({"type": kind, "object": rendered}) + b"\n"
-
-        return encode
 
 
 def _key(stored: Stored) -> str:
@@ -305,7 +258,3 @@ def _place(call: Call, terms: list[selectors.FieldTerm]) -> Place:
         if path in wanted:
             return path, wanted[path]
     return EVERYTHING
-
-
-def _wants_table(call: Call) -> bool:
-    return table.wanted(call.request.headers.get("accept", ""))

@@ -5,13 +5,40 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
+from kubesim.apiserver.call import Call
 from kubesim.apiserver.registry.cacher import Cacher, CacheWatch, Notice
 from kubesim.apiserver.registry.storage import Stored, dump
+from kubesim.apiserver.serialization.forms import refuse_list
+from kubesim.apiserver.serialization.negotiation import PARTIAL_LIST, TABLE
 from kubesim.clock import Clock
 
 BOOKMARK_SECONDS = 60.0
 Encode = Callable[[str, Stored], bytes]
 Render = Callable[[Sequence[Notice]], Any]
+
+
+def encoder(call: Call) -> Encode:
+    """Return what turns an event into a line: with the object itself, or in another form.
+
+    Raises 400 and 406 for a form that no event has.
+    """
+    if not call.form.kind:
+        return encode_event
+    if call.form.kind == PARTIAL_LIST:
+        raise refuse_list(PARTIAL_LIST, call.resource.kind)
+    if call.form.kind == TABLE:
+        call.table([], {})  # what cannot be told is refused here, not in the midst of the stream
+    headings = True
+
+    def encode(kind: str, stored: Stored) -> bytes:
+        nonlocal headings
+        if kind == "BOOKMARK" and call.form.kind == TABLE:
+            return encode_event(kind, stored)
+        obj = call.transformed(stored.object, headings=headings)
+        headings = False
+        return dump({"type": kind, "object": obj}) + b"\n"
+
+    return encode
 
 
 def encode_event(kind: str, stored: Stored) -> bytes:
@@ -39,15 +66,8 @@ def bookmark(resource: Resource, revision: int, *, initial_end: bool = False) ->
 
 
 def as_lines(encode: Encode) -> Render:
-    """Return what makes one chunk of bytes of notices; bookmarks look alike in every encoding."""
-
-    def render(notices: Sequence[Notice]) -> bytes:
-        return b"".join(
-            encode_event(kind, stored) if kind == "BOOKMARK" else encode(kind, stored)
-            for kind, stored in notices
-        )
-
-    return render
+    """Return what makes one chunk of bytes of notices."""
+    return lambda notices: b"".join(encode(kind, stored) for kind, stored in notices)
 
 
 def as_objects(notices: Sequence[Notice]) -> list[tuple[str, dict[str, Any]]]:

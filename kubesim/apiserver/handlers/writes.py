@@ -115,7 +115,7 @@ class Writes:
         for item in items:
             context.namespace = item.object["metadata"].get("namespace", "")
             self._registry.delete(context, item.object["metadata"]["name"], options)
-        return self._reads.answer_list(call, items, metadata)
+        return call.answer_list(items, metadata)
 
     def _deletion(self, call: Call) -> tuple[Context, DeleteOptions]:
         """Read the options of a deletion, which may be in the body or in the query."""

@@ -29,12 +29,15 @@ class API:
         self.server = APIServer(self.store, self.clock, **options)
         self.client = Client(self.server, "tester")
 
-    async def respond(self, method, target, body=None, content_type="application/json"):
+    async def respond(
+        self, method, target, body=None, content_type="application/json", **more_headers
+    ):
         path, _, query = target.partition("?")
         data = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
         headers = {"content-type": content_type, "user-agent": "tester/1.0"}
+        headers |= {name.replace("_", "-"): value for name, value in more_headers.items()}
         request = Request(
             method, path, parse_qs(query, keep_blank_values=True), headers, data, ADMIN
         )
@@ -65,9 +68,9 @@ class API:
         assert status == 201, answer
         return answer
 
-    async def watch(self, target):
+    async def watch(self, target, **headers):
         """Start a watch; return a function that waits for its next events."""
-        response = await self.respond("GET", target)
+        response = await self.respond("GET", target, **headers)
         chunks = aiter(response.body)
         waiting = []
 

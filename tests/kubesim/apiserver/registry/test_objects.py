@@ -68,8 +68,11 @@ async def test_paths_that_lead_nowhere(api):
     assert (await api.post(f"{CONFIG_MAPS}/a", {}))[0] == 405
     assert (await api.put(CONFIG_MAPS, {}))[0] == 405
     assert (await api.get(f"{CONFIG_MAPS}/a/status"))[0] == 404
-    response = await api.respond("GET", "/nowhere")
+    assert (await api.get("/nowhere"))[1]["paths"]
+    response = await api.respond("GET", "/apis/nowhere.example/v1/things")
     assert (response.status, response.body) == (404, b"404 page not found\n")
+    status, answer = await api.get("/apis/apps/v1beta1/deployments")
+    assert answer["message"] == "the server could not find the requested resource"
 
 
 async def test_bodies_that_cannot_be_read(api):

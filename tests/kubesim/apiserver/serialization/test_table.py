@@ -9,22 +9,6 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.serialization import table
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-
-
-@pytest.mark.parametrize(
-    ("accept", "wanted"),
-    [
-        (f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", True),
-        (f"application/json,{TABLE}", False),
-        (f"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,{TABLE}", True),
-        ("application/json", False),
-        ("*/*", False),
-        ("", False),
-    ],
-)
-def test_a_table_is_made_for_who_prefers_it(accept, wanted):
-    assert table.wanted(accept) is wanted
 
 
 def named(name="web", **fields):
