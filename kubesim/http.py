@@ -2,7 +2,7 @@
 
 aiohttp does the HTTP. What is done here is what the real server's edge does too: ask for a client
 certificate without insisting, answer plain HTTP with a sentence, limit a body's size, turn an
-answer that is a stream into chunks and one that is an upgrade into a WebSocket.
+answer that is a stream into chunks, and one that is an upgrade into a WebSocket or plain SPDY.
 """
 
 import asyncio
@@ -18,7 +18,14 @@ from aiohttp import WSMsgType, web
 from aiohttp.web_request import BaseRequest
 
 from kubesim.apiserver.errors import StatusError
-from kubesim.apiserver.request import Certificate, Credentials, Request, Response, Upgrade
+from kubesim.apiserver.request import (
+    WEBSOCKET,
+    Certificate,
+    Credentials,
+    Request,
+    Response,
+    Upgrade,
+)
 from kubesim.apiserver.responses import json_response
 
 HOST = "127.0.0.1"
@@ -155,12 +162,59 @@ async def _send(incoming: BaseRequest, response: Response) -> web.StreamResponse
 
 
 async def _upgrade(incoming: BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
-    outgoing = web.WebSocketResponse(protocols=(upgrade.protocol,), max_msg_size=0)
+    if upgrade.over != WEBSOCKET:
+        return await _switch(incoming, upgrade)
+    protocols = (upgrade.protocol,) if upgrade.protocol else ()
+    outgoing = web.WebSocketResponse(protocols=protocols, max_msg_size=0)
     await outgoing.prepare(incoming)
-    with contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionError):
         await upgrade.serve(_WebSocket(outgoing))
     await outgoing.close()
     return outgoing
+
+
+async def _switch(incoming: BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
+    """Leave HTTP: what follows on the connection are bytes of another protocol."""
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": upgrade.over,
+        "X-Stream-Protocol-Version": upgrade.protocol,
+    }
+    outgoing = web.StreamResponse(status=101, headers=headers)
+    outgoing.force_close()
+    raw = _Raw(outgoing)
+    # aiohttp hands what comes after the head to a parser, as it does for WebSockets.
+    incoming.protocol.set_parser(raw)  # type: ignore[arg-type]
+    await outgoing.prepare(incoming)
+    with contextlib.suppress(ConnectionError):
+        await upgrade.serve(raw)
+        await outgoing.write_eof()
+    return outgoing
+
+
+class _Raw:
+    """The bytes of a connection that has left HTTP, as a duplex channel."""
+
+    def __init__(self, response: web.StreamResponse) -> None:
+        self._response = response
+        self._received: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Take bytes from aiohttp."""
+        self._received.put_nowait(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """Hear that the client is gone."""
+        self._received.put_nowait(None)
+
+    async def send(self, message: bytes) -> None:
+        """Send bytes."""
+        await self._response.write(message)
+
+    async def receive(self) -> bytes | None:
+        """The next bytes, or None when the client is gone."""
+        return await self._received.get()
 
 
 class _WebSocket:

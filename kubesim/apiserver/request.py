@@ -64,12 +64,20 @@ class Request:
         return name in self.query and value.lower() not in ("0", "false", "f", "")
 
 
+WEBSOCKET = "websocket"
+SPDY = "SPDY/3.1"
+
+
 @dataclass(frozen=True)
 class Upgrade:
-    """A switch to WebSocket: the transport calls `serve` with its duplex channel."""
+    """A switch of protocol: the transport calls `serve` with its duplex channel.
+
+    A WebSocket's channel carries messages of the subprotocol `protocol`, that of SPDY bytes.
+    """
 
     serve: Callable[[Any], Awaitable[None]]
     protocol: str
+    over: str = WEBSOCKET
 
 
 @dataclass

@@ -317,6 +317,7 @@ class ContainerRunner:
             self._with_message_file(mounts),
             self.spec.get("workingDir") or "",
             self.spec.get("stdin", False),
+            self.spec.get("stdinOnce", False),
             self.spec.get("tty", False),
         )
 

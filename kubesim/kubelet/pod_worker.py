@@ -80,6 +80,12 @@ class PodWorker:
         assert self._sandbox is not None
         return self._sandbox
 
+    @property
+    def running(self) -> bool:
+        """Whether a container runs."""
+        everybody = [each.current for each in [*self.init, *self.main]]
+        return any(each is not None and each.running for each in everybody)
+
     def runner(self, name: str) -> ContainerRunner | None:
         """Return the container of that name."""
         return next((each for each in [*self.init, *self.main] if each.name == name), None)
@@ -214,6 +220,7 @@ class PodWorker:
             mounts.hostname(self.pod),
             host_network,
             spec.get("shareProcessNamespace", False),
+            self.uid,
         )
         self.ip = self._sandbox.network.ip
         self._etc = mounts.etc_files(self.pod, self.ip, self.node.clock.now())

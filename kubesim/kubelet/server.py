@@ -1,6 +1,6 @@
-"""What the API server asks of a kubelet: logs and commands in containers (the real port 10250)."""
+"""What the API server asks of a kubelet: logs, commands, connections (the real port 10250)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -9,12 +9,28 @@ from kubesim.clock import Clock
 from kubesim.kubelet.container import ContainerRunner
 from kubesim.kubelet.node import NodeConfig
 from kubesim.kubelet.pod_worker import PodWorker
-from kubesim.runtime.container import Execution, StartError
+from kubesim.network.fabric import Connection
+from kubesim.runtime.attachment import Attachment
+from kubesim.runtime.container import Execution, Sandbox, StartError
 from kubesim.runtime.logs import ContainerLog, Entry
+from kubesim.runtime.process import reason
+
+LOCALHOST = "127.0.0.1"
 
 
-class ExecSession(Protocol):
-    """A command running in a container, and the ends of its standard streams."""
+class ForwardError(Exception):
+    """A port of a Pod can't be reached; the message is containerd's."""
+
+
+class RefusedError(Exception):
+    """The kubelet does not do what it was asked to; it answers 500 with this text."""
+
+
+Forwarder = Callable[[int], Awaitable[Connection]]
+
+
+class Session(Protocol):
+    """A command that runs in a container, and the ends of its standard streams."""
 
     @property
     def stdout(self) -> AsyncIterator[bytes]:
@@ -30,11 +46,14 @@ class ExecSession(Protocol):
     async def close_stdin(self) -> None:
         """Let the command see the end of its input."""
 
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tell the terminal, if there is one, its size."""
+
     async def wait(self) -> int:
         """Wait for the end and return the exit code."""
 
-    def kill(self) -> None:
-        """End the command, because the client is gone."""
+    def hang_up(self) -> None:
+        """Hear that the client is gone: a command ends, a container runs on."""
 
 
 class KubeletServer(Protocol):
@@ -65,8 +84,20 @@ class KubeletServer(Protocol):
         *,
         stdin: bool,
         tty: bool,
-    ) -> ExecSession:
-        """Start a command in a container; raises StatusError if the container does not run."""
+    ) -> Session:
+        """Start a command in a container.
+
+        Raises RefusedError if the container does not run, StatusError if the command can't.
+        """
+
+    def attach(self, namespace: str, pod: str, container: str, *, stdin: bool) -> Session:
+        """Join a container's own streams; raises RefusedError if the container does not run."""
+
+    def forwarder(self, namespace: str, pod: str) -> Forwarder:
+        """Return what connects to ports inside a Pod, or raises ForwardError.
+
+        Raises RefusedError if the Pod does not run.
+        """
 
 
 class Pods(Protocol):
@@ -126,14 +157,18 @@ class ContainerServer:
             f'container "{container}" in pod "{pod}" is waiting to start: {reason}'
         )
 
-    def _runner(self, what: str, namespace: str, pod: str, container: str) -> ContainerRunner:
+    def _worker(self, what: str, *path: str) -> PodWorker | None:
+        """Return a Pod's worker. Raises StatusError 500 when the node is dark."""
         if not self._pods.running:
             ip = self._config.ip
             raise errors.internal(
-                f'Get "https://{ip}:10250/{what}/{namespace}/{pod}/{container}": '
+                f'Get "https://{ip}:10250/{"/".join((what, *path))}": '
                 f"dial tcp {ip}:10250: connect: no route to host"
             )
-        worker = self._pods.worker(namespace, pod)
+        return self._pods.worker(*path[:2])
+
+    def _runner(self, what: str, namespace: str, pod: str, container: str) -> ContainerRunner:
+        worker = self._worker(what, namespace, pod, container)
         runner = worker.runner(container) if worker else None
         if runner is None:
             raise errors.not_found("pods", pod)
@@ -150,20 +185,49 @@ class ContainerServer:
         tty: bool = False,
     ) -> Execution:
         """Start a command in a container; see KubeletServer.exec."""
-        runner = self._runner("exec", namespace, pod, container)
-        if runner.current is None or not runner.current.running:
-            raise errors.internal(
-                f'unable to upgrade connection: container not found ("{container}")'
-            )
+        current = self._runner("exec", namespace, pod, container).current
+        if current is None or not current.running:
+            raise RefusedError(f'container not found ("{container}")')
         try:
-            return runner.current.execute(command, stdin, tty)
+            return current.execute(command, stdin, tty)
         except StartError as error:
-            identity = runner.current.id
             raise errors.internal(
                 f"error executing command in container: failed to exec in "
-                f'container: failed to start exec "{identity}": OCI runtime exec failed: '
+                f'container: failed to start exec "{current.id}": OCI runtime exec failed: '
                 f"exec failed: unable to start container process: {error}"
             ) from error
+
+    def attach(self, namespace: str, pod: str, container: str, *, stdin: bool) -> Attachment:
+        """Join a container's own streams; see KubeletServer.attach."""
+        current = self._runner("attach", namespace, pod, container).current
+        if current is None or not current.running:
+            raise RefusedError(f"container {container} not found in pod {pod}_{namespace}")
+        return current.attach(stdin=stdin)
+
+    def forwarder(self, namespace: str, pod: str) -> Forwarder:
+        """Return what connects to ports inside a Pod, as its own containers would."""
+        worker = self._worker("portForward", namespace, pod)
+        if worker is None or not worker.running:
+            raise RefusedError(f'pod not found ("{pod}_{namespace}")')
+        sandbox = worker.sandbox
+
+        async def connect(port: int) -> Connection:
+            try:
+                return await sandbox.network.connect(LOCALHOST, port)
+            except OSError as error:
+                raise ForwardError(_unreachable(sandbox, port, reason(error).lower())) from error
+
+        return connect
+
+
+def _unreachable(sandbox: Sandbox, port: int, why: str) -> str:
+    """Return containerd's words for a port that can't be forwarded."""
+    return (
+        f"error forwarding port {port} to pod {sandbox.id}, uid : failed to execute portforward in "
+        f'network namespace "/var/run/netns/cni-{sandbox.id[:8]}": failed to connect to '
+        f'localhost:{port} inside namespace "{sandbox.id}", IPv4: dial tcp4 {LOCALHOST}:{port}: '
+        f"connect: {why} IPv6 dial tcp6 [::1]:{port}: connect: {why} "
+    )
 
 
 async def _stream(

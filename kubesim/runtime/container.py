@@ -10,13 +10,14 @@ from datetime import datetime
 from kubesim.clock import Clock
 from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime import procfs
+from kubesim.runtime.attachment import Attachment, StandardStreams
 from kubesim.runtime.commands import find_program
 from kubesim.runtime.filesystem import FileSystem, Node
 from kubesim.runtime.images import Image
 from kubesim.runtime.logs import ContainerLog
 from kubesim.runtime.process import Process, ProcessTable, Program, World
 from kubesim.runtime.signals import LINUX
-from kubesim.runtime.streams import Null, OpenFile, Pipe, Sink
+from kubesim.runtime.streams import Null, OpenFile, Pipe
 from kubesim.runtime.terminal import Terminal
 
 PAUSE_PID = 1  # in a shared process namespace the sandbox's own process is number 1
@@ -47,6 +48,7 @@ class ContainerConfig:
     mounts: list[MountPoint] = field(default_factory=list)
     directory: str = ""
     stdin: bool = False
+    stdin_once: bool = False
     terminal: bool = False
 
     @property
@@ -61,8 +63,14 @@ class Sandbox:
     """What the containers of a Pod share: network, hostname, perhaps processes."""
 
     def __init__(
-        self, clock: Clock, network: NetworkNamespace, hostname: str, share_processes: bool = False
+        self,
+        clock: Clock,
+        network: NetworkNamespace,
+        hostname: str,
+        share_processes: bool = False,
+        identity: str = "",
     ) -> None:
+        self.id = hashlib.sha256(identity.encode()).hexdigest()
         self.clock = clock
         self.network = network
         self.hostname = hostname
@@ -98,6 +106,13 @@ class Container:
         }
         self._process: Process | None = None
         files.mount("/proc", procfs.proc(self.world), read_only=True)
+        self._streams = StandardStreams(
+            self.log,
+            stdin=config.stdin,
+            once=config.stdin_once,
+            terminal=config.terminal,
+            interrupt=lambda streams: self.interrupt(streams.terminal),
+        )
         for mount in sorted(config.mounts, key=lambda each: each.path):
             files.mount(mount.path, mount.node, mount.read_only)
         self._directory = posixpath.normpath("/" + config.directory)
@@ -118,7 +133,7 @@ class Container:
         argv = self.config.argv
         program = self._find(argv)
         self._process = Process(
-            self.world, program, argv, self.environment, self._standard_files(), self._directory
+            self.world, program, argv, self.environment, self._streams.files, self._directory
         )
         self.started_at = self.world.clock.now()
         self._process.at_exit.append(self._ended)
@@ -137,20 +152,12 @@ class Container:
             )
         raise StartError(f'exec: "{argv[0]}": executable file not found in $PATH: unknown')
 
-    def _standard_files(self) -> dict[int, OpenFile]:
-        output = Sink(lambda data: self.log.write("stdout", data))
-        errors = Sink(lambda data: self.log.write("stderr", data))
-        stdin: OpenFile = Pipe().reader if self.config.stdin else Null()
-        if self.config.terminal:
-            terminal = Terminal(output)
-            return {0: terminal, 1: terminal, 2: terminal}
-        return {0: stdin, 1: output, 2: errors}
-
     def _ended(self) -> None:
         assert self._process is not None
         self.exit_code = self._process.status
         self.finished_at = self.world.clock.now()
         self.world.kill_all()
+        self._streams.close()
         self.log.close()
         self.ended.set()
 
@@ -176,6 +183,16 @@ class Container:
         """Run a command in the container; StartError if there is no such program."""
         return Execution(self, self._find(command), command, stdin, terminal)
 
+    def attach(self, *, stdin: bool) -> Attachment:
+        """Join the streams of process 1."""
+        return self._streams.attach(self.ended, stdin=stdin)
+
+    def interrupt(self, terminal: Terminal | None) -> None:
+        """Send INT to what runs on a terminal."""
+        for process in list(self.world.processes.by_pid.values()):
+            if terminal in process.descriptors.values():
+                process.signal(LINUX["INT"])
+
 
 class Execution:
     """A command that was started in a running container, with its streams."""
@@ -192,7 +209,9 @@ class Execution:
         self._terminal: Terminal | None = None
         files: dict[int, OpenFile]
         if terminal:
-            self._terminal = Terminal(self._output.writer, self._interrupt)
+            self._terminal = Terminal(
+                self._output.writer, lambda: container.interrupt(self._terminal)
+            )
             self._errors.writer.close()
             files = dict.fromkeys(range(3), self._terminal)
         else:
@@ -231,6 +250,11 @@ class Execution:
             self._terminal.hang_up()
         self._input.writer.close()
 
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tell the terminal its size."""
+        if self._terminal:
+            await self._terminal.resize(columns, rows)
+
     async def wait(self) -> int:
         """Wait for the end and return the exit code."""
         return await self._process.wait()
@@ -239,11 +263,9 @@ class Execution:
         """End the command."""
         self._process.signal(LINUX["KILL"])
 
-    def _interrupt(self) -> None:
-        """Send INT to what runs on the terminal."""
-        for process in list(self._process.table.by_pid.values()):
-            if self._terminal in process.descriptors.values():
-                process.signal(LINUX["INT"])
+    def hang_up(self) -> None:
+        """End the command, because whoever started it is gone."""
+        self.kill()
 
 
 async def _chunks(pipe: Pipe) -> AsyncIterator[bytes]:
@@ -252,9 +274,15 @@ async def _chunks(pipe: Pipe) -> AsyncIterator[bytes]:
 
 
 def make_sandbox(
-    clock: Clock, network: Network, node: str, hostname: str, host_network: bool, share: bool
+    clock: Clock,
+    network: Network,
+    node: str,
+    hostname: str,
+    host_network: bool,
+    share: bool,
+    identity: str = "",
 ) -> Sandbox:
     """Make the sandbox of a Pod on a node."""
     if host_network:
-        return Sandbox(clock, network.nodes[node].namespace, node, share)
-    return Sandbox(clock, network.add_pod(node, hostname), hostname, share)
+        return Sandbox(clock, network.nodes[node].namespace, node, share, identity)
+    return Sandbox(clock, network.add_pod(node, hostname), hostname, share, identity)

@@ -6,6 +6,9 @@ from kubesim.runtime.streams import READ_SIZE, OpenFile, Pipe
 
 INTERRUPT, END, ERASE, KILL_LINE, QUIT = b"\x03", b"\x04", b"\x7f\b", b"\x15", b"\x1c"
 
+CLEAR_BELOW = b"\x1b[J"
+MAX_LINE = 4096  # bytes of a line that are shown again
+
 
 class Terminal(OpenFile):
     """The program's side; `feed` and `output` are the person's."""
@@ -18,6 +21,17 @@ class Terminal(OpenFile):
         self._input = Pipe()
         self._line = bytearray()
         self._interrupt = interrupt
+        self._shown = b""  # what stands in the last line of the screen
+        self.size = (80, 24)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Take the window's new size, and show the last line again as line editors do.
+
+        That is how somebody who attaches to a waiting shell gets to see its prompt.
+        """
+        if columns and rows and (columns, rows) != self.size:
+            self.size = (columns, rows)
+            await self._output.write(b"\r" + self._shown + CLEAR_BELOW if self._shown else b"")
 
     async def feed(self, data: bytes) -> None:
         """Take what the person types."""
@@ -68,6 +82,7 @@ class Terminal(OpenFile):
 
     async def write(self, data: bytes) -> None:
         """Show `data`; a newline also returns the carriage."""
+        self._shown = (self._shown + data).rpartition(b"\n")[2][-MAX_LINE:]
         await self._output.write(data.replace(b"\n", b"\r\n"))
 
     def close(self) -> None:

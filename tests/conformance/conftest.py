@@ -89,14 +89,14 @@ def kubectl(kubectl_binary, cluster, namespace, tmp_path):
         "KUBECONFIG": str(cluster.kubeconfig),
     }
 
-    def run(*arguments, stdin=None, fails=False, timeout=90):
+    def run(*arguments, stdin=None, fails=False, timeout=90, **variables):
         command = [kubectl_binary, "--namespace", namespace, *arguments]
         done = subprocess.run(
             command,
             input=stdin,
             capture_output=True,
             text=True,
-            env=environment,
+            env=environment | variables,
             timeout=timeout,
             check=False,
         )

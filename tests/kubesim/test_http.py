@@ -176,3 +176,28 @@ async def test_stopping_ends_open_streams(tmp_path):
         await site.server.stop()
         with pytest.raises(aiohttp.ClientError):
             await answer.content.read()
+
+
+async def test_a_connection_can_leave_http_for_spdy(tmp_path):
+    async def echo(channel):
+        while data := await channel.receive():
+            await channel.send(data.upper())
+            if data == b"bye":
+                return
+
+    async with Site(tmp_path) as site:
+        site.answer = Response(101, {}, Upgrade(echo, "v4.channel.k8s.io", "SPDY/3.1"))
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", site.server.port, ssl=site.client_tls()
+        )
+        head = "POST /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+        writer.write(head.encode() + b"Content-Length: 0\r\n\r\n")
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        assert answer.startswith("http/1.1 101 ")
+        assert "upgrade: spdy/3.1\r\n" in answer
+        assert "x-stream-protocol-version: v4.channel.k8s.io\r\n" in answer
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"HELLO"
+        writer.write(b"bye")
+        assert await reader.read() == b"BYE"
+        writer.close()

@@ -1,55 +1,38 @@
-"""The subresources of Pods that the API server passes on to a kubelet: log and exec.
+"""The subresources of Pods that the API server passes on to a kubelet.
 
-The server checks the request, finds the kubelet of the Pod's node, and copies bytes. Exec speaks
-the WebSocket subprotocols v5 and v4 of channel.k8s.io: the first byte of a message is the number
-of its channel (KEP-4006, "Transition from SPDY to WebSockets").
+The server checks the request, finds the kubelet of the Pod's node, and copies bytes.
 """
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from kubesim.apiserver import errors
 from kubesim.apiserver.errors import StatusError
-from kubesim.apiserver.request import Request, RequestInfo, Response, Upgrade
-from kubesim.kubelet.server import ExecSession, KubeletServer
+from kubesim.apiserver.handlers import portforward, remotecommand
+from kubesim.apiserver.request import Request, RequestInfo, Response
+from kubesim.apiserver.responses import text_response
+from kubesim.kubelet.server import KubeletServer, RefusedError, Session
 
 Object = dict[str, Any]
+Kubelets = Mapping[str, KubeletServer]
 
-STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 KUBELET_PORT = 10250
 
 
-class Channel(Protocol):
-    """The transport's side of an Upgrade: messages to and from the client."""
-
-    async def send(self, message: bytes) -> None:
-        """Send one binary message."""
-
-    async def receive(self) -> bytes | None:
-        """The next message, or None when the client is gone."""
-
-
-async def connect(
-    info: RequestInfo, request: Request, pod: Object, kubelets: Mapping[str, KubeletServer]
-) -> Response:
-    """Answer a request for pods/log or pods/exec. Raises StatusError for what cannot be done."""
-    if info.subresource == "log":
-        return _log(request, pod, kubelets)
-    if info.subresource == "exec":
-        return await _exec(request, pod, kubelets)
-    raise StatusError(
-        501,
-        f"pods/{info.subresource} is not simulated by this embedded cluster; "
-        "a cluster of the kind engine has it",
-        reason="NotImplemented",
-    )
+async def connect(info: RequestInfo, request: Request, pod: Object, kubelets: Kubelets) -> Response:
+    """Answer a request for a Pod's log, exec, attach or portforward. Raises StatusError."""
+    match info.subresource:
+        case "exec":
+            return await _exec(request, pod, kubelets)
+        case "attach":
+            return await _attach(request, pod, kubelets)
+        case "portforward":
+            return _port_forward(request, pod, kubelets)
+    return _log(request, pod, kubelets)
 
 
-def _log(request: Request, pod: Object, kubelets: Mapping[str, KubeletServer]) -> Response:
+def _log(request: Request, pod: Object, kubelets: Kubelets) -> Response:
     container = _container(request, pod)
     since_time, since_seconds = _moment(request), _number(request, "sinceSeconds", 1)
     if since_time and since_seconds:
@@ -75,119 +58,69 @@ def _log(request: Request, pod: Object, kubelets: Mapping[str, KubeletServer]) -
     return Response(200, headers, lines)
 
 
-async def _exec(request: Request, pod: Object, kubelets: Mapping[str, KubeletServer]) -> Response:
+async def _exec(request: Request, pod: Object, kubelets: Kubelets) -> Response:
     container = _container(request, pod)
-    metadata = pod["metadata"]
-    if not pod["spec"].get("nodeName"):
-        raise errors.bad_request(f"pod {metadata['name']} does not have a host assigned")
+    _check_assigned(pod)
     command = list(request.query.get("command", ()))
     if not command:
         raise errors.bad_request("you must specify at least one command for the container")
-    protocol = _protocol(request)
-    stdin, tty = request.flag("stdin"), request.flag("tty")
+    options = _options(request)
     kubelet = _kubelet(pod, kubelets, "exec", container)
 
-    async def serve(channel: Channel) -> None:
-        try:
-            session = await kubelet.exec(
-                metadata["namespace"], metadata["name"], container, command, stdin=stdin, tty=tty
-            )
-        except StatusError as error:
-            await _send_status(channel, error.status)
-        else:
-            await _Conversation(session, channel, stdin=stdin).run()
-
-    return Response(101, {}, Upgrade(serve, protocol))
-
-
-class _Conversation:
-    """Copies between a client's channels and a running command."""
-
-    def __init__(self, session: ExecSession, channel: Channel, *, stdin: bool) -> None:
-        self._session = session
-        self._channel = channel
-        self._stdin = stdin
-
-    async def run(self) -> None:
-        """Run until the command has ended and all its output is sent, or the client is gone."""
-        listening = asyncio.create_task(self._listen())
-        finishing = asyncio.create_task(self._finish())
-        try:
-            await asyncio.wait((listening, finishing), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not finishing.done():
-                self._session.kill()
-            for task in (listening, finishing):
-                task.cancel()
-            await asyncio.gather(listening, finishing, return_exceptions=True)
-
-    async def _finish(self) -> None:
-        session = self._session
-        async with asyncio.TaskGroup() as copies:
-            copies.create_task(_copy(session.stdout, self._channel, STDOUT))
-            copies.create_task(_copy(session.stderr, self._channel, STDERR))
-        await _send_status(self._channel, _exit_status(await session.wait()))
-
-    async def _listen(self) -> None:
-        """Pass on input until the client goes away; terminal sizes are of no use here."""
-        while (message := await self._channel.receive()) is not None:
-            if not message or not self._stdin:
-                continue
-            if message[0] == STDIN:
-                await self._session.write_stdin(message[1:])
-            elif message[0] == CLOSE and message[1:2] == bytes([STDIN]):
-                await self._session.close_stdin()
-
-
-async def _copy(output: AsyncIterator[bytes], channel: Channel, number: int) -> None:
-    async for data in output:
-        await channel.send(bytes([number]) + data)
-
-
-async def _send_status(channel: Channel, status: Object) -> None:
-    await channel.send(bytes([ERROR]) + json.dumps(status).encode())
-
-
-def _exit_status(code: int) -> Object:
-    if not code:
-        return {"metadata": {}, "status": "Success"}
-    return {
-        "metadata": {},
-        "status": "Failure",
-        "message": "command terminated with non-zero exit code: "
-        f"command terminated with exit code {code}",
-        "reason": "NonZeroExitCode",
-        "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
-    }
-
-
-def _protocol(request: Request) -> str:
-    """The newest subprotocol that both sides know. Raises StatusError 400 when there is none."""
-    if request.headers.get("upgrade", "").lower() != "websocket":
-        raise errors.bad_request(
-            "Upgrade request required: this server speaks WebSocket, not SPDY; "
-            "use kubectl 1.31 or newer"
+    async def start() -> Session:
+        namespace, name = _names(pod)
+        return await kubelet.exec(
+            namespace, name, container, command, stdin=options.stdin, tty=options.tty
         )
-    header = request.headers.get("sec-websocket-protocol", "")
-    offered = [name.strip() for name in header.split(",")]
-    for protocol in PROTOCOLS:
-        if protocol in offered:
-            return protocol
-    raise errors.bad_request(
-        f"unable to upgrade: client offers {', '.join(offered)}; known: {', '.join(PROTOCOLS)}"
-    )
+
+    return await remotecommand.upgrade(request, options, start)
 
 
-def _kubelet(
-    pod: Object, kubelets: Mapping[str, KubeletServer], path: str, container: str
-) -> KubeletServer:
+async def _attach(request: Request, pod: Object, kubelets: Kubelets) -> Response:
+    container = _container(request, pod)
+    _check_assigned(pod)
+    options = _options(request)
+    kubelet = _kubelet(pod, kubelets, "attach", container)
+
+    async def start() -> Session:
+        return kubelet.attach(*_names(pod), container, stdin=options.stdin)
+
+    return await remotecommand.upgrade(request, options, start)
+
+
+def _port_forward(request: Request, pod: Object, kubelets: Kubelets) -> Response:
+    _check_assigned(pod)
+    try:
+        connect_port = _kubelet(pod, kubelets, "portForward").forwarder(*_names(pod))
+    except RefusedError as error:
+        return text_response(str(error), 500)
+    return portforward.upgrade(request, connect_port)
+
+
+def _names(pod: Object) -> tuple[str, str]:
+    return pod["metadata"]["namespace"], pod["metadata"]["name"]
+
+
+def _check_assigned(pod: Object) -> None:
+    if not pod["spec"].get("nodeName"):
+        raise errors.bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+
+
+def _options(request: Request) -> remotecommand.Options:
+    """Return the streams asked for. Raises 400 when there are none."""
+    chosen = {name: request.flag(name) for name in ("stdin", "stdout", "stderr", "tty")}
+    if not any(chosen[name] for name in ("stdin", "stdout", "stderr")):
+        raise errors.bad_request("you must specify at least 1 of stdin, stdout, stderr")
+    return remotecommand.Options(**chosen)
+
+
+def _kubelet(pod: Object, kubelets: Kubelets, *path: str) -> KubeletServer:
     """The kubelet of a Pod's node. Raises StatusError 500 when the node does not answer."""
     kubelet = kubelets.get(pod["spec"]["nodeName"])
     if kubelet is not None:
         return kubelet
-    metadata = pod["metadata"]
     host = f"{pod.get('status', {}).get('hostIP', pod['spec']['nodeName'])}:{KUBELET_PORT}"
-    url = f"https://{host}/{path}/{metadata['namespace']}/{metadata['name']}/{container}"
+    url = "/".join((f"https://{host}", path[0], *_names(pod), *path[1:]))
     raise StatusError(
         500, f'Get "{url}": dial tcp {host}: connect: connection refused', reason="InternalError"
     )

@@ -1,5 +1,7 @@
 """`sh`: a command line, a script or an interactive session."""
 
+import asyncio
+
 from kubesim.runtime.process import Exited, Process, reason
 from kubesim.runtime.shell.builtins import BUILTINS
 from kubesim.runtime.shell.interpreter import Shell, run_script, run_source
@@ -42,10 +44,13 @@ class Session:
         self._process = process
         self._shell = Shell(process, process.name, arguments, BUILTINS)
         self._terminal = terminal
+        self._prompt = ""  # what is shown while a line is awaited
+        self._asking: asyncio.Future[None] | None = None
         if terminal:
             self._shell.options.add("i")
-            for name in ("INT", "QUIT", "TERM"):
+            for name in ("QUIT", "TERM"):
                 process.handlers[LINUX[name]] = lambda: None
+            process.handlers[LINUX["INT"]] = self._interrupted
 
     async def run(self) -> int:
         """Execute what comes until `exit` or the end of the input."""
@@ -83,10 +88,18 @@ class Session:
             return 2
         return await self._shell.leave()
 
+    def _interrupted(self) -> None:
+        """Ask again, for what was typed so far is forgotten."""
+        if self._prompt:
+            self._asking = asyncio.ensure_future(self._process.write(self._prompt, 2))
+
     async def _read(self, source: str) -> str:
         if self._terminal:
             directory = self._process.directory
             home = self._shell.variables.get("HOME", "")
             place = "~" if directory == home and home != "/" else directory
-            await self._process.write("> " if source else f"{place} # ", 2)
-        return (await self._process.stdin.read_line()).decode(errors="surrogateescape")
+            self._prompt = "> " if source else f"{place} # "
+            await self._process.write(self._prompt, 2)
+        line = await self._process.stdin.read_line()
+        self._prompt = ""
+        return line.decode(errors="surrogateescape")
