@@ -6,6 +6,7 @@ handler of the verb. No transport: the HTTPS adapter and in-process clients call
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from kubesim.api import resources
@@ -28,7 +29,7 @@ from kubesim.apiserver.routing import UNSIMULATED, find, knows_group, nowhere
 from kubesim.apiserver.serialization import forms
 from kubesim.apiserver.serialization.negotiation import PLAIN, form_of
 from kubesim.clock import Clock
-from kubesim.etcd.store import Etcd
+from kubesim.etcd.store import Etcd, UnavailableError
 
 log = logging.getLogger(__name__)
 APISERVER = UserInfo("system:apiserver", groups=("system:masters",))
@@ -42,6 +43,7 @@ class Audit(Protocol):
         """Take note of an answered request; of a stream when it starts."""
 
 
+READS = ("get", "list", "watch")
 Endpoint = Callable[[Request, UserInfo], Awaitable[Response | None]]
 VirtualHandler = Callable[[RequestInfo, UserInfo, Object], Awaitable[Object]]
 Connect = Callable[[RequestInfo, Request, Object], Awaitable[Response]]
@@ -118,6 +120,9 @@ class APIServer:
             response = await self._answer(request, user, info)
         except errors.StatusError as error:
             response = status_response(error, request)
+        except UnavailableError as error:
+            failure = errors.StatusError(500, str(error), reason="")
+            response = status_response(failure, request)
         except Exception as error:  # a defect here must not end the server
             log.exception("%s %s", request.method, request.path)
             response = status_response(errors.internal(f"{type(error).__name__}: {error}"), request)
@@ -150,7 +155,17 @@ class APIServer:
         if info.subresource in CONNECTED:
             return await self._answer_connect(call)
         _ = call.form  # who accepts no answer changes nothing
-        return self._verbs[info.verb](call)
+        return await self._answer_verb(call)
+
+    async def _answer_verb(self, call: Call) -> Response:
+        """Let the verb's handler do its work on the store, in one piece.
+
+        The store may do it again when another write came first: each time with a call of its own.
+        """
+        handler, store = self._verbs[call.info.verb], self.storage.store
+        if call.info.verb in READS:
+            return await store.read(lambda: handler(call), stale=_may_be_stale(call))
+        return await store.write(lambda: handler(replace(call, warnings=[])))
 
     async def _answer_endpoint(self, request: Request, user: UserInfo) -> Response:
         for endpoint in self.endpoints:
@@ -171,6 +186,12 @@ class APIServer:
 
 
 CONNECTED = ("log", "exec", "attach", "portforward")
+
+
+def _may_be_stale(call: Call) -> bool:
+    """Whether what the API server remembers is enough, as the real one's watch cache is."""
+    version = call.parameter("resourceVersion")
+    return version == "0" or (bool(version) and call.info.verb == "watch")
 
 
 def status_response(error: errors.StatusError, request: Request) -> Response:

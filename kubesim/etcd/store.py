@@ -13,12 +13,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import TypeVar
 
 from kubesim.clock import Clock
 from kubesim.etcd.backends import Backend, MemoryBackend
 from kubesim.etcd.record import Record
 
 HISTORY = 10_000  # revisions kept at least; twice as many at most
+T = TypeVar("T")
 SLOW_WATCHER = 10_000  # undelivered events after which a watch is cut off
 LAST = "\U0010ffff"  # sorts behind every key
 
@@ -76,6 +78,10 @@ class LeaseNotFoundError(Exception):
     """No such lease; it may have expired."""
 
 
+class UnavailableError(Exception):
+    """The store cannot answer now, for want of a majority; the message is etcd's own."""
+
+
 class Etcd:
     """A revisioned key-value store."""
 
@@ -100,6 +106,14 @@ class Etcd:
             self._leases[lease] = _Lease(ttl, self._clock.monotonic() + ttl)
         for record in records:
             self._remember(record)
+
+    async def read(self, work: Callable[[], T], *, stale: bool = False) -> T:
+        """Do a read that sees every write answered before or, if it may be stale, need not."""
+        return work()
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Do work that writes; what it has written is kept before this returns."""
+        return work()
 
     def get(self, key: str) -> Record | None:
         """Return a key's latest record, or None."""
@@ -196,8 +210,7 @@ class Etcd:
 
     def revoke(self, lease: int) -> None:
         """End a lease and delete the keys attached to it. Raises LeaseNotFoundError."""
-        attached = sorted(self._lease(lease).keys)
-        self.txn({}, [Delete(key) for key in attached])
+        self.txn({}, self._attached(lease))
         del self._leases[lease]
         self._backend.drop_lease(lease)
 
@@ -207,11 +220,14 @@ class Etcd:
             self._lease_granted.clear()
             now = self._clock.monotonic()
             for lease in [i for i, held in self._leases.items() if held.deadline <= now]:
-                self.revoke(lease)
+                await self._expire(lease)
             deadline = min((held.deadline for held in self._leases.values()), default=None)
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(deadline and deadline - now):
                     await self._lease_granted.wait()
+
+    async def _expire(self, lease: int) -> None:
+        self.revoke(lease)
 
     def close(self) -> None:
         """End every watch and release the backend."""
@@ -255,7 +271,7 @@ class Etcd:
 
     def _commit(self, records: list[Record]) -> None:
         self._backend.append(records)
-        self.revision += 1
+        self.revision = records[0].revision
         events = [self._remember(record) for record in records]
         for prefix, watches in self._watches.items():
             about = [event for event in events if event.record.key.startswith(prefix)]
@@ -266,6 +282,13 @@ class Etcd:
             self.compact(self.revision - self._history)
 
     def _remember(self, record: Record) -> Event:
+        event = Event(record, self._insert(record))
+        if record.revision > self.compacted:
+            self._log.append(event)
+        return event
+
+    def _insert(self, record: Record) -> Record | None:
+        """Make a record its key's latest; return the one before, if the key was there."""
         versions = self._versions.get(record.key)
         if versions is None:
             versions = self._versions[record.key] = []
@@ -273,10 +296,16 @@ class Etcd:
         previous = versions[-1] if versions and not versions[-1].deleted else None
         versions.append(record)
         self._attach(record, previous)
-        event = Event(record, previous)
-        if record.revision > self.compacted:
-            self._log.append(event)
-        return event
+        return previous
+
+    def _take_back(self, record: Record) -> None:
+        """Undo the insertion of a key's latest record."""
+        versions = self._versions[record.key]
+        versions.pop()
+        before = versions[-1] if versions else Record(record.key, None, 0)
+        self._attach(before, record)
+        if not versions:
+            self._drop(record.key)
 
     def _attach(self, record: Record, previous: Record | None) -> None:
         """Keep each lease's set of keys up to date."""
@@ -292,9 +321,16 @@ class Etcd:
             valid += 1
         dead, self._versions[key] = versions[: max(valid, 0)], versions[max(valid, 0) :]
         if not self._versions[key]:
-            del self._versions[key]
-            self._keys.pop(bisect_left(self._keys, key))
+            self._drop(key)
         return dead
+
+    def _drop(self, key: str) -> None:
+        del self._versions[key]
+        self._keys.pop(bisect_left(self._keys, key))
+
+    def _attached(self, lease: int) -> list[Delete]:
+        """What has to be deleted with a lease. Raises LeaseNotFoundError."""
+        return [Delete(key) for key in sorted(self._lease(lease).keys)]
 
     def _lease(self, lease: int) -> "_Lease":
         if lease not in self._leases:
