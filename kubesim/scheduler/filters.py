@@ -1,41 +1,41 @@
 """Filter plugins: which nodes can a Pod run on at all, and if not, why.
 
 A plugin looks at a Pod and the whole cluster once (the framework's PreFilter) and returns the test
-for one node (Filter). The sentences are those of Kubernetes 1.37. Older ones differ: up to 1.34 the
-taint is named, "node(s) had untolerated taint {key: value}"; 1.20 says "node(s) had taint {key:
-value}, that the pod didn't tolerate" and "node(s) didn't match Pod's node affinity".
+for one node (Filter), or None when the Pod gives it nothing to test (Skip). The sentences are those
+of Kubernetes 1.37. Older ones differ: up to 1.34 the taint is named, "node(s) had untolerated taint
+{key: value}"; 1.20 says "node(s) had taint {key: value}, that the pod didn't tolerate" and "node(s)
+didn't match Pod's node affinity".
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from kubesim.apimachinery.objects import Object
 from kubesim.apimachinery.taints import tolerates
 from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread
 from kubesim.scheduler.framework import ClusterEvent, FilterPlugin, NodeTest, Rejection
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot, host_ports, requests
+from kubesim.scheduler.nodeinfo import NOTHING, NodeInfo, host_ports, per_node, requests
+from kubesim.scheduler.snapshot import Snapshot
 
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 BLOCKING_EFFECTS = {"NoSchedule", "NoExecute"}
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - host ports of Pods are compared, nothing is bound
 
 
-def node_unschedulable(pod: Object, _: Snapshot) -> NodeTest:
+def node_unschedulable(pod: Object, _: Snapshot) -> NodeTest | None:
     """NodeUnschedulable: a cordoned node takes nobody who does not tolerate that."""
+    if tolerates(pod, UNSCHEDULABLE):
+        return None
     rejection = Rejection(("node(s) were unschedulable",), final=True)
-    tolerated = tolerates(pod, UNSCHEDULABLE)
-
-    def test(info: NodeInfo) -> Rejection | None:
-        return rejection if info.node["spec"].get("unschedulable") and not tolerated else None
-
-    return test
+    return lambda info: rejection if info.node["spec"].get("unschedulable") else None
 
 
-def node_name(pod: Object, _: Snapshot) -> NodeTest:
+def node_name(pod: Object, _: Snapshot) -> NodeTest | None:
     """NodeName: a Pod that names its node gets it or none."""
-    rejection = Rejection(("node(s) didn't match the requested node name",), final=True)
     name = pod["spec"].get("nodeName")
-    return lambda info: rejection if name and name != info.name else None
+    if not name:
+        return None
+    rejection = Rejection(("node(s) didn't match the requested node name",), final=True)
+    return lambda info: rejection if name != info.name else None
 
 
 def taint_toleration(pod: Object, _: Snapshot) -> NodeTest:
@@ -43,16 +43,20 @@ def taint_toleration(pod: Object, _: Snapshot) -> NodeTest:
     rejection = Rejection(("node(s) had untolerated taint(s)",), final=True)
 
     def test(info: NodeInfo) -> Rejection | None:
+        if not info.taints:
+            return None
         blocking = (taint for taint in info.taints if taint["effect"] in BLOCKING_EFFECTS)
         return None if all(tolerates(pod, taint) for taint in blocking) else rejection
 
     return test
 
 
-def node_ports(pod: Object, _: Snapshot) -> NodeTest:
+def node_ports(pod: Object, _: Snapshot) -> NodeTest | None:
     """NodePorts: the host ports that the Pod wants must be free."""
-    rejection = Rejection(("node(s) didn't have free ports for the requested pod ports",))
     wanted = host_ports(pod)
+    if not wanted:
+        return None
+    rejection = Rejection(("node(s) didn't have free ports for the requested pod ports",))
 
     def test(info: NodeInfo) -> Rejection | None:
         clash = any(_same_port(one, other) for one in wanted for other in info.ports)
@@ -72,16 +76,16 @@ def node_resources_fit(pod: Object, _: Snapshot) -> NodeTest:
     wanted = {name: amount for name, amount in requests(pod).items() if amount}
 
     def test(info: NodeInfo) -> Rejection | None:
-        reasons = ["Too many pods"] if len(info.pods) + 1 > info.allocatable.get("pods", 0) else []
+        reasons = ["Too many pods"] if len(info.infos) + 1 > info.allocatable.get("pods", 0) else []
         hopeless = False
         for name, amount in wanted.items():
-            total = info.allocatable.get(name, Decimal(0))
-            if amount > total - info.requested.get(name, Decimal(0)):
+            total = info.allocatable.get(name, NOTHING)
+            if amount > total - info.requested.get(name, NOTHING):
                 reasons.append(f"Insufficient {name}")
                 hopeless = hopeless or amount > total
         return Rejection(tuple(reasons), final=hopeless) if reasons else None
 
-    return test
+    return per_node("NodeResourcesFit", (*wanted.items(),), test)
 
 
 _NODES_AND_LABELS = frozenset({ClusterEvent.NODE_ADDED, ClusterEvent.NODE_LABELS})
@@ -114,10 +118,14 @@ FILTERS = (
 
 def judge(pod: Object, snapshot: Snapshot) -> Callable[[NodeInfo], tuple[str, Rejection] | None]:
     """The test of a node by all filters in order: the first to reject it, and why, or None."""
-    tests = [(plugin.name, plugin.prepare(pod, snapshot)) for plugin in FILTERS]
+    prepared = [(plugin.name, plugin.prepare(pod, snapshot)) for plugin in FILTERS]
+    tests = [(name, test) for name, test in prepared if test]
 
-    def test(info: NodeInfo) -> tuple[str, Rejection] | None:
-        found = ((name, plugin_test(info)) for name, plugin_test in tests)
-        return next(((name, why) for name, why in found if why is not None), None)
+    def judge_one(info: NodeInfo) -> tuple[str, Rejection] | None:
+        for name, test in tests:
+            why = test(info)
+            if why is not None:
+                return name, why
+        return None
 
-    return test
+    return judge_one

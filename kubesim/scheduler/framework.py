@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from kubesim.apimachinery.objects import Object
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.snapshot import Snapshot
 
 MAX_SCORE = 100
 
@@ -40,13 +41,13 @@ class FilterPlugin:
     """A reason to reject nodes, and the events after which it may judge differently."""
 
     name: str
-    prepare: Callable[[Object, Snapshot], NodeTest]
+    prepare: Callable[[Object, Snapshot], NodeTest | None]
     events: frozenset[ClusterEvent]
 
 
 @dataclass(frozen=True)
 class ScorePlugin:
-    """A preference among nodes: points from 0 to 100 by node name, times a weight."""
+    """A preference among nodes: points from 0 to 100 by node name, times a weight; or none."""
 
     name: str
     score: Callable[[Object, Snapshot, list[NodeInfo]], Scores]

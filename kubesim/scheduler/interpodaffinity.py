@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from kubesim.apimachinery.labels import matches
 from kubesim.apimachinery.objects import Object, labels_of
 from kubesim.scheduler.framework import MAX_SCORE, NodeTest, Rejection, Scores
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.snapshot import Snapshot
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -47,20 +48,22 @@ class _Term:
         selector = self.term.get("namespaceSelector")
         if not names and selector is None:
             return bool(namespace == self.owner["metadata"]["namespace"])
-        return namespace in names or matches(selector, snapshot.namespaces.get(namespace, {}))
+        return namespace in names or matches(selector, snapshot.labels_of_namespace(namespace))
 
 
-def prepare(pod: Object, snapshot: Snapshot) -> NodeTest:
+def prepare(pod: Object, snapshot: Snapshot) -> NodeTest | None:
     """Filter: required affinity and anti-affinity, the incoming Pod's and that of those there."""
     friends, foes = _required(pod, "podAffinity"), _required(pod, "podAntiAffinity")
     near_friends = _domains(friends, snapshot)
     near_foes = {domain for term in foes for domain in _domains([term], snapshot)}
     refusing = {
         (term.key, info.labels[term.key])
-        for info, other in snapshot.pods()
+        for info, other in snapshot.choosy_pods()
         for term in _required(other, "podAntiAffinity")
         if term.key in info.labels and term.wants(pod, snapshot)
     }
+    if not (friends or foes or refusing):
+        return None
     # The first of a group that wants to be together may start anywhere.
     first_of_group = (
         bool(friends) and not near_friends and all(term.wants(pod, snapshot) for term in friends)
@@ -82,10 +85,12 @@ def prepare(pod: Object, snapshot: Snapshot) -> NodeTest:
 
 def _domains(terms: list[_Term], snapshot: Snapshot) -> set[Domain]:
     """The domains that hold a Pod of which all the terms speak."""
+    if not terms:
+        return set()
     return {
         (term.key, info.labels[term.key])
         for info, other in snapshot.pods()
-        if terms and all(each.wants(other, snapshot) for each in terms)
+        if all(each.wants(other, snapshot) for each in terms)
         for term in terms
         if term.key in info.labels
     }
@@ -95,13 +100,16 @@ def score(pod: Object, snapshot: Snapshot, feasible: list[NodeInfo]) -> Scores:
     """Score: preferred terms of the incoming Pod, and those of the Pods there that speak of it."""
     weights: Counter[Domain] = Counter()
     own = [*_preferred(pod)]
-    for info, other in snapshot.pods():
+    for info, other in snapshot.pods() if own else ():
         for term in own:
             if term.wants(other, snapshot):
                 _add(weights, info, term)
+    for info, other in snapshot.choosy_pods():
         for term in [*_preferred(other), *_hard(other)]:
             if term.wants(pod, snapshot):
                 _add(weights, info, term)
+    if not weights:
+        return {}
     points = {
         info.name: sum(weights[domain] for domain in info.labels.items()) for info in feasible
     }

@@ -3,16 +3,24 @@
 from kubesim.apimachinery.labels import has_all, node_selector_matches, term_matches
 from kubesim.apimachinery.objects import Object
 from kubesim.scheduler.framework import NodeTest, Rejection, Scores, normalize
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.snapshot import Snapshot
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
-def prepare(pod: Object, _: Snapshot) -> NodeTest:
+def prepare(pod: Object, _: Snapshot) -> NodeTest | None:
     """Filter: the nodeSelector and the required node affinity must match."""
+    if not is_particular(pod):
+        return None
     rejection = Rejection(("node(s) didn't match Pod's node affinity/selector",), final=True)
     return lambda info: None if allows(pod, info) else rejection
+
+
+def is_particular(pod: Object) -> bool:
+    """Whether a Pod does not take any node."""
+    return bool(pod["spec"].get("nodeSelector")) or _affinity(pod).get(REQUIRED) is not None
 
 
 def allows(pod: Object, info: NodeInfo) -> bool:
@@ -25,7 +33,9 @@ def allows(pod: Object, info: NodeInfo) -> bool:
 
 def score(pod: Object, _: Snapshot, feasible: list[NodeInfo]) -> Scores:
     """Score: the weights of the preferred terms that a node satisfies."""
-    preferred = _affinity(pod).get(PREFERRED) or ()
+    preferred = _affinity(pod).get(PREFERRED)
+    if not preferred:
+        return {}
     points = {
         info.name: sum(
             each["weight"] for each in preferred if term_matches(each["preference"], info.node)

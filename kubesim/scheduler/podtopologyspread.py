@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubesim.apimachinery.labels import has_all, matches
-from kubesim.apimachinery.objects import Object, controller_of, is_being_deleted, labels_of, uid
+from kubesim.apimachinery.objects import Object, controller_of, labels_of, uid
 from kubesim.apimachinery.taints import tolerates
 from kubesim.scheduler.framework import MAX_SCORE, NodeTest, Rejection, Scores
 from kubesim.scheduler.nodeaffinity import allows
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+from kubesim.scheduler.nodeinfo import Kind, NodeInfo
+from kubesim.scheduler.snapshot import Snapshot
 
 HOSTNAME = "kubernetes.io/hostname"
 DEFAULTS = (
@@ -31,9 +32,11 @@ UNEVEN = "node(s) didn't match pod topology spread constraints"
 NO_LABEL = f"{UNEVEN} (missing required label)"
 
 
-def prepare(pod: Object, snapshot: Snapshot) -> NodeTest:
+def prepare(pod: Object, snapshot: Snapshot) -> NodeTest | None:
     """Filter: placing the Pod must not make a domain exceed the emptiest by more than maxSkew."""
     constraints = _constraints(pod, "DoNotSchedule")
+    if not constraints:
+        return None
     spreads = [_Spread.of(each, constraints, pod, snapshot) for each in constraints]
 
     def test(info: NodeInfo) -> Rejection | None:
@@ -64,9 +67,10 @@ class _Spread:
         key = constraint["topologyKey"]
         keys = [each["topologyKey"] for each in all_of]
         counts: Counter[str] = Counter()
+        matching = _Matching(constraint, pod)
         for info in snapshot.nodes:
             if all(each in info.labels for each in keys) and _counts(constraint, pod, info):
-                counts[info.labels[key]] += _matching(constraint, pod, info)
+                counts[info.labels[key]] += matching.on(info)
         enough = len(counts) >= constraint.get("minDomains", 1)
         return cls(
             key,
@@ -84,6 +88,8 @@ def score(pod: Object, snapshot: Snapshot, feasible: list[NodeInfo]) -> Scores:
     """Score: fewer matching Pods in the node's domains are better."""
     own = _constraints(pod, "ScheduleAnyway")
     constraints = own or _default_constraints(pod, snapshot)
+    if not constraints:
+        return {}
     keys = {each["topologyKey"] for each in own}
     eligible = [info for info in feasible if keys <= info.labels.keys()]
     points = dict.fromkeys((info.name for info in eligible), 0.0)
@@ -99,10 +105,13 @@ def _points(
     """Matching Pods per node's domain; the more domains there are, the more each Pod counts."""
     key = constraint["topologyKey"]
     domains = {info.labels[key] for info in eligible if key in info.labels}
+    if not domains:
+        return {}
+    matching = _Matching(constraint, pod)
     counts: Counter[str] = Counter()
-    for info in snapshot.nodes:
+    for info in eligible if key == HOSTNAME else snapshot.nodes:  # a host is its own domain
         if info.labels.get(key) in domains and _counts(constraint, pod, info):
-            counts[info.labels[key]] += _matching(constraint, pod, info)
+            counts[info.labels[key]] += matching.on(info)
     weight = math.log(len(domains) + 2)
     return {
         info.name: counts[info.labels[key]] * weight + constraint["maxSkew"] - 1
@@ -129,7 +138,7 @@ def _constraints(pod: Object, action: str) -> list[Object]:
 def _default_constraints(pod: Object, snapshot: Snapshot) -> list[dict[str, Any]]:
     if pod["spec"].get("topologySpreadConstraints"):
         return []
-    selector = _default_selector(pod, snapshot.selectors)
+    selector = _default_selector(pod, snapshot.selectors_in(pod["metadata"]["namespace"]))
     return [each | {"labelSelector": selector} for each in DEFAULTS] if selector else []
 
 
@@ -138,8 +147,6 @@ def _default_selector(pod: Object, owners: Iterable[Object]) -> Object:
     owner = (controller_of(pod) or {}).get("uid")
     selector: Object = {}
     for each in owners:
-        if each["metadata"]["namespace"] != pod["metadata"]["namespace"]:
-            continue
         chosen = each["spec"].get("selector") or {}
         if uid(each) == owner:
             selector.setdefault("matchLabels", {}).update(chosen.get("matchLabels") or {})
@@ -159,11 +166,19 @@ def _counts(constraint: Object, pod: Object, info: NodeInfo) -> bool:
     return all(tolerates(pod, taint) for taint in blocking)
 
 
-def _matching(constraint: Object, pod: Object, info: NodeInfo) -> int:
-    namespace, selector = pod["metadata"]["namespace"], constraint.get("labelSelector")
-    return sum(
-        other["metadata"]["namespace"] == namespace
-        and not is_being_deleted(other)
-        and matches(selector, labels_of(other))
-        for other in info.pods
-    )
+class _Matching(dict[Kind, bool]):
+    """Which kinds of Pods a constraint counts, each looked at once: many Pods are of one kind."""
+
+    def __init__(self, constraint: Object, pod: Object) -> None:
+        super().__init__()
+        self._namespace = pod["metadata"]["namespace"]
+        self._selector = constraint.get("labelSelector")
+
+    def __missing__(self, kind: Kind) -> bool:
+        namespace, labels = kind
+        self[kind] = namespace == self._namespace and matches(self._selector, dict(labels))
+        return self[kind]
+
+    def on(self, info: NodeInfo) -> int:
+        """How many Pods of a node the constraint counts."""
+        return sum(count for kind, count in info.kinds.items() if self[kind])

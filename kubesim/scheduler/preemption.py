@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from kubesim.apimachinery.objects import Object, is_being_deleted
 from kubesim.scheduler.filters import judge
 from kubesim.scheduler.framework import Rejection, explain
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot, priority
+from kubesim.scheduler.nodeinfo import NodeInfo, priority
+from kubesim.scheduler.snapshot import Snapshot
 
 NO_VICTIMS = Rejection(("No preemption victims found for incoming pod",))
 UNHELPFUL = Rejection(("Preemption is not helpful for scheduling",))
@@ -94,7 +95,7 @@ def _rejection(
     pod: Object, snapshot: Snapshot, info: NodeInfo, pods: list[Object]
 ) -> Rejection | None:
     """Why the Pod would not fit if only these Pods were on the node."""
-    changed = NodeInfo(info.node, tuple(pods))
+    changed = NodeInfo.of(info.node, pods)
     nodes = tuple(changed if each is info else each for each in snapshot.nodes)
     found = judge(pod, snapshot.with_nodes(nodes))(changed)
     return found[1] if found else None

@@ -9,7 +9,6 @@ same lab gives the same picture.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from kubesim.apimachinery.objects import (
@@ -30,15 +29,18 @@ from kubesim.clientgo.events import SeriesRecorder
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.scheduler import preemption
+from kubesim.scheduler.cache import Cache
 from kubesim.scheduler.filters import FILTERS, judge
 from kubesim.scheduler.framework import ClusterEvent, Rejection, explain
+from kubesim.scheduler.nodeinfo import NodeInfo, priority
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.scores import SCORES
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot, priority
+from kubesim.scheduler.snapshot import Snapshot
 
 NAME = "default-scheduler"
 REPLICASETS = "replicasets.apps"
 NO_NODES = "no nodes available to schedule pods"
+MIN_FEASIBLE = 100
 
 # The plugin for dynamic resources has its say in every message since 1.34.
 NO_CLAIMS = "no new claims to deallocate"
@@ -68,9 +70,10 @@ class Scheduler:
         self.queue = SchedulingQueue(clock)
         self.recorder = SeriesRecorder(client, clock, NAME, host)
         self._log = logging.getLogger(f"kubesim.{NAME}")
-        self.assumed: dict[str, Object] = {}
+        self.cache = Cache()
         self.nominated: dict[str, Object] = {}
-        self.pods, self.nodes = informers.informer("pods").cache, informers.informer("nodes").cache
+        self._next_start = 0  # where in the list of nodes the next search begins
+        self.pods = informers.informer("pods").cache
         self.namespaces = informers.informer("namespaces").cache
         self.services = informers.informer("services").cache
         self.replica_sets = informers.informer(REPLICASETS).cache
@@ -98,17 +101,17 @@ class Scheduler:
         pod = queued.pod
         snapshot = self.snapshot(pod)
         try:
-            node = select_node(pod, snapshot)
+            node = self._select_node(pod, snapshot)
         except UnschedulableError as error:
             await self._make_room(pod, snapshot, error)
             self._put_back(queued, error.hopes)
             return
-        self.assumed[uid(pod)] = _on(pod, node)
+        self.cache.assume(_on(pod, node))
         self.nominated.pop(uid(pod), None)
         try:
             await self._bind(pod, node)
         except StatusError as error:
-            self.assumed.pop(uid(pod), None)
+            self.cache.remove_pod(uid(pod))
             await self._report(pod, "SchedulerError", f"binding rejected: {error}")
             raise
 
@@ -153,22 +156,24 @@ class Scheduler:
         That includes the Pods that were bound a moment ago, and those for which room is being
         made, unless the Pod is more important than they are.
         """
-        awaited = (
+        awaited = [
             other
             for other in self.nominated.values()
             if uid(other) != uid(pod) and priority(other) >= priority(pod)
-        )
-        placed: dict[str, list[Object]] = {}
-        for other in [*self.pods.list(), *self.assumed.values(), *awaited]:
-            name = other["spec"].get("nodeName")
-            if name and not pod_is_finished(other):
-                placed.setdefault(name, []).append(other)
-        nodes = sorted(self.nodes.list(), key=key)
-        return Snapshot(
-            tuple(NodeInfo(node, tuple(placed.get(key(node), ()))) for node in nodes),
-            {key(each): labels_of(each) for each in self.namespaces.list()},
-            (*self.services.list(), *self.replica_sets.list()),
-        )
+        ]
+        return Snapshot(self.cache.nodes(awaited), self._labels_of_namespace, self._selectors_in)
+
+    def _labels_of_namespace(self, name: str) -> dict[str, str]:
+        namespace = self.namespaces.get(name)
+        return labels_of(namespace) if namespace else {}
+
+    def _selectors_in(self, namespace: str) -> list[Object]:
+        return [*self.services.list(namespace), *self.replica_sets.list(namespace)]
+
+    def _select_node(self, pod: Object, snapshot: Snapshot) -> str:
+        feasible, looked_at = find_feasible(pod, snapshot, self._next_start)
+        self._next_start = (self._next_start + looked_at) % len(snapshot.nodes)
+        return best_of(feasible, pod, snapshot)
 
     async def _bind(self, pod: Object, node: str) -> None:
         meta = pod["metadata"]
@@ -213,14 +218,17 @@ class Scheduler:
 
     def _pod_changed(self, change: Change) -> None:
         pod = change.object
+        if change.new is None:
+            self.cache.remove_pod(uid(pod))
+        else:
+            self.cache.set_pod(pod)
         placed = bool(pod["spec"].get("nodeName"))
         if change.new is None or pod_is_finished(pod) or placed:
-            self.assumed.pop(uid(pod), None)
             self.nominated.pop(uid(pod), None)
             self.queue.remove(pod)
             if placed:
                 self._placed_pod_changed(change)
-        elif _is_ours(pod) and uid(pod) not in self.assumed:
+        elif _is_ours(pod) and not self.cache.is_assumed(pod):
             self._pending_pod_changed(change)
 
     def _pending_pod_changed(self, change: Change) -> None:
@@ -239,7 +247,9 @@ class Scheduler:
 
     def _node_changed(self, change: Change) -> None:
         if change.new is None:
+            self.cache.remove_node(key(change.object))
             return
+        self.cache.set_node(change.new)
         if change.old is None:
             self.queue.happened(ClusterEvent.NODE_ADDED)
             return
@@ -263,29 +273,50 @@ _NODE_ASPECTS: dict[ClusterEvent, Callable[[Object], object]] = {
 }
 
 
-def select_node(pod: Object, snapshot: Snapshot) -> str:
-    """The name of the best node for a Pod. Raises UnschedulableError when none will do."""
-    feasible = find_feasible(pod, snapshot)
+def best_of(feasible: list[NodeInfo], pod: Object, snapshot: Snapshot) -> str:
+    """The name of the best of the nodes that will do."""
     if len(feasible) == 1:
         return feasible[0].name
-    points: Counter[str] = Counter()
+    points = dict.fromkeys((info.name for info in feasible), 0)
     for plugin in SCORES:
         for name, value in plugin.score(pod, snapshot, feasible).items():
             points[name] += int(value) * plugin.weight
-    return max(feasible, key=lambda info: points[info.name]).name
+    return max(points, key=points.__getitem__)
 
 
-def find_feasible(pod: Object, snapshot: Snapshot) -> list[NodeInfo]:
-    """The nodes that pass every filter. Raises UnschedulableError when none does."""
+def find_feasible(pod: Object, snapshot: Snapshot, start: int) -> tuple[list[NodeInfo], int]:
+    """Nodes that pass every filter, and how many were looked at to find them.
+
+    In a large cluster enough of them will do; the next Pod's search begins where this one ended.
+    Raises UnschedulableError when there is none.
+    """
     if not snapshot.nodes:
         raise UnschedulableError(NO_NODES, {})
-    test = judge(pod, snapshot)
-    verdicts = {info.name: test(info) for info in snapshot.nodes}
-    feasible = [info for info in snapshot.nodes if verdicts[info.name] is None]
+    test, enough = judge(pod, snapshot), enough_feasible(len(snapshot.nodes))
+    feasible: list[NodeInfo] = []
+    rejected: dict[str, tuple[str, Rejection]] = {}
+    for info in (*snapshot.nodes[start:], *snapshot.nodes[:start]):
+        verdict = test(info)
+        if verdict:
+            rejected[info.name] = verdict
+            continue
+        feasible.append(info)
+        if len(feasible) == enough:
+            break
     if not feasible:
-        rejected = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
         raise UnschedulableError(explain({n: why for n, (_, why) in rejected.items()}), rejected)
-    return feasible
+    return feasible, len(feasible) + len(rejected)
+
+
+def enough_feasible(nodes: int) -> int:
+    """How many feasible nodes to choose from: percentageOfNodesToScore as the real one adapts it.
+
+    All below a hundred; then 50 % and less the more there are, down to 5 %, but never below 100.
+    """
+    if nodes < MIN_FEASIBLE:
+        return nodes
+    percentage = max(50 - nodes // 125, 5)
+    return max(nodes * percentage // 100, MIN_FEASIBLE)
 
 
 def _on(pod: Object, node: str) -> Object:

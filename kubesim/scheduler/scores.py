@@ -9,13 +9,22 @@ from kubesim.apimachinery.objects import Object
 from kubesim.apimachinery.taints import covers
 from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread
 from kubesim.scheduler.framework import MAX_SCORE, ScorePlugin, Scores, normalize
-from kubesim.scheduler.snapshot import NodeInfo, Snapshot, presumed_requests, requests
+from kubesim.scheduler.nodeinfo import (
+    NOTHING,
+    NodeInfo,
+    per_node,
+    presumed_requests,
+    requests,
+)
+from kubesim.scheduler.snapshot import Snapshot
 
 SCORED_RESOURCES = ("cpu", "memory")
 
 
 def taint_toleration(pod: Object, _: Snapshot, feasible: list[NodeInfo]) -> Scores:
     """TaintToleration: fewer untolerated PreferNoSchedule taints are better."""
+    if not any(info.taints for info in feasible):
+        return {}
     tolerations = [
         each
         for each in pod["spec"].get("tolerations") or ()
@@ -37,31 +46,33 @@ def least_allocated(pod: Object, _: Snapshot, feasible: list[NodeInfo]) -> Score
     wanted = presumed_requests(pod)
 
     def free(info: NodeInfo, name: str) -> Decimal:
-        total = info.allocatable.get(name, Decimal(0))
-        used = info.presumed.get(name, Decimal(0)) + wanted[name]
-        return max(total - used, Decimal(0)) * MAX_SCORE // total if total else Decimal(0)
+        total = info.allocatable.get(name, NOTHING)
+        used = info.presumed.get(name, NOTHING) + wanted[name]
+        return max(total - used, NOTHING) * MAX_SCORE // total if total else NOTHING
 
-    return {
-        info.name: int(sum(free(info, name) for name in SCORED_RESOURCES) // len(SCORED_RESOURCES))
-        for info in feasible
-    }
+    def points(info: NodeInfo) -> int:
+        return int(sum(free(info, name) for name in SCORED_RESOURCES) // len(SCORED_RESOURCES))
+
+    remembered = per_node("LeastAllocated", (*wanted.items(),), points)
+    return {info.name: remembered(info) for info in feasible}
 
 
 def balanced_allocation(pod: Object, _: Snapshot, feasible: list[NodeInfo]) -> Scores:
     """NodeResourcesBalancedAllocation: cpu and memory should fill up alike."""
     wanted = requests(pod)
     if not any(wanted.get(name) for name in SCORED_RESOURCES):
-        return dict.fromkeys((info.name for info in feasible), 0)
+        return {}
 
     def used(info: NodeInfo, name: str) -> float:
-        total = info.allocatable.get(name, Decimal(0))
-        amount = info.requested.get(name, Decimal(0)) + wanted.get(name, Decimal(0))
+        total = info.allocatable.get(name, NOTHING)
+        amount = info.requested.get(name, NOTHING) + wanted.get(name, NOTHING)
         return min(1.0, float(amount / total)) if total else 1.0
 
-    return {
-        info.name: int((1 - abs(used(info, "cpu") - used(info, "memory")) / 2) * MAX_SCORE)
-        for info in feasible
-    }
+    def points(info: NodeInfo) -> int:
+        return int((1 - abs(used(info, "cpu") - used(info, "memory")) / 2) * MAX_SCORE)
+
+    remembered = per_node("BalancedAllocation", (*wanted.items(),), points)
+    return {info.name: remembered(info) for info in feasible}
 
 
 SCORES = (
