@@ -21,7 +21,7 @@ from kubesim.apiserver.handlers.reads import Reads
 from kubesim.apiserver.handlers.writes import Writes
 from kubesim.apiserver.registry.admission import Admission
 from kubesim.apiserver.registry.context import Context
-from kubesim.apiserver.registry.defaulting import apply_defaults
+from kubesim.apiserver.registry.defaults import apply_defaults
 from kubesim.apiserver.registry.registry import Registry
 from kubesim.apiserver.registry.storage import Object, Storage
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse

@@ -20,6 +20,7 @@ from kubesim.controllers.endpoints import EndpointsController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from kubesim.controllers.garbagecollector import GarbageCollector
+from kubesim.controllers.job import JobController
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.podgc import PodGCController
@@ -27,6 +28,7 @@ from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.rootcapublisher import RootCACertPublisher
 from kubesim.controllers.serviceaccount import ServiceAccountController
 from kubesim.controllers.tainteviction import TaintEvictionController
+from kubesim.controllers.ttlafterfinished import TTLAfterFinishedController
 
 Connect = Callable[[str, Sequence[str]], Client]
 
@@ -46,11 +48,13 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EndpointSliceMirroringController,
     EndpointsController,
     GarbageCollector,
+    JobController,
     NamespaceController,
     NodeLifecycleController,
     PodGCController,
     ReplicaSetController,
     ServiceAccountController,
+    TTLAfterFinishedController,
     TaintEvictionController,
 )
 

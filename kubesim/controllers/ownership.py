@@ -47,12 +47,15 @@ def concerned(owners: Cache, kind: str, change: Change) -> list[Object]:
 
 
 class Ownership:
-    """Claims objects of one resource for one owner."""
+    """Claims objects of one resource for one owner; a `finalizer` comes and goes with it."""
 
-    def __init__(self, client: Client, owner_resource: str, resource: str) -> None:
+    def __init__(
+        self, client: Client, owner_resource: str, resource: str, finalizer: str = ""
+    ) -> None:
         self._client = client
         self._owner_resource = owner_resource
         self._resource = resource
+        self._finalizer = finalizer
 
     async def claim(self, owner: Object, candidates: Iterable[Object]) -> list[Object]:
         """The candidates that `owner` controls now, adopting and releasing on the way.
@@ -80,15 +83,19 @@ class Ownership:
         fresh = await self._client.get(self._owner_resource, meta["name"], meta["namespace"])
         if uid(fresh) != uid(owner) or is_being_deleted(fresh):
             return False
-        return await self._patch_owners(obj, controller_reference(owner))
+        return await self._patch_owners(obj, controller_reference(owner), "finalizers")
 
     async def _release(self, owner: Object, obj: Object) -> bool:
-        return await self._patch_owners(obj, {"$patch": "delete", "uid": uid(owner)})
+        reference = {"$patch": "delete", "uid": uid(owner)}
+        return await self._patch_owners(obj, reference, "$deleteFromPrimitiveList/finalizers")
 
-    async def _patch_owners(self, obj: Object, reference: dict[str, Any]) -> bool:
+    async def _patch_owners(self, obj: Object, reference: dict[str, Any], finalizers: str) -> bool:
         """Change one owner reference of exactly this object; False when it is gone."""
         meta = obj["metadata"]
-        patch = {"metadata": {"uid": meta["uid"], "ownerReferences": [reference]}}
+        changed = {"uid": meta["uid"], "ownerReferences": [reference]}
+        if self._finalizer:
+            changed[finalizers] = [self._finalizer]
+        patch = {"metadata": changed}
         with tolerating(404, 422):
             await self._client.patch(self._resource, meta["name"], patch, meta["namespace"])
             return True

@@ -204,6 +204,12 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
         _events(),
     ],
     "generic-garbage-collector": [rule(f"{READ} delete patch update", "*", "*"), _events()],
+    "job-controller": [
+        rule(f"{READ} patch update", "jobs", "batch"),
+        rule("update", "jobs/status jobs/finalizers", "batch"),
+        rule(f"{READ} create delete patch", "pods"),
+        _events(),
+    ],
     "namespace-controller": [
         rule(f"{READ} delete", "namespaces"),
         rule("update", "namespaces/finalize namespaces/status"),
@@ -229,6 +235,7 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
     ],
     "root-ca-cert-publisher": [rule("create update", "configmaps"), _events()],
     "service-account-controller": [rule("create", "serviceaccounts"), _events()],
+    "ttl-after-finished-controller": [rule(f"{READ} delete", "jobs", "batch"), _events()],
     "taint-eviction-controller": [
         rule(f"{READ} delete", "pods"),
         rule(READ, "nodes"),

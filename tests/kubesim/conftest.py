@@ -110,6 +110,38 @@ class World:
             "DaemonSet", name, {"app": name}, "nginx:1.26", template or {}, spec
         )
 
+    async def create_job(self, name="work", template=None, **spec):
+        containers = [{"name": "main", "image": "busybox:1.36"}]
+        pod = {"restartPolicy": "Never", "containers": containers, **(template or {})}
+        job = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"template": {"spec": pod}, **spec},
+        }
+        return await self.api.create("jobs.batch", job)
+
+    async def end_pod(self, pod, code=0):
+        """Let the one container of a Pod exit."""
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        ended = {"exitCode": code, "finishedAt": timestamp(self.clock.now())}
+        container = pod["spec"]["containers"][0]
+        status = {
+            "phase": "Failed" if code else "Succeeded",
+            "containerStatuses": [
+                {
+                    "name": container["name"],
+                    "image": container["image"],
+                    "imageID": "",
+                    "ready": False,
+                    "restartCount": 0,
+                    "state": {"terminated": ended},
+                }
+            ],
+        }
+        await self.api.patch("pods", name, {"status": status}, namespace, subresource="status")
+        await self.settle()
+
     async def _create_workload(self, kind, name, labels, image, pod_spec, spec):
         containers = [{"name": "main", "image": image}]
         template = {"metadata": {"labels": labels}, "spec": {"containers": containers, **pod_spec}}

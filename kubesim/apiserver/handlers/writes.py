@@ -7,7 +7,7 @@ from kubesim.apiserver.handlers.reads import Reads
 from kubesim.apiserver.patch.patch import APPLY_PATCH, Change, media_type, parse_patch
 from kubesim.apiserver.registry import subresources
 from kubesim.apiserver.registry.context import Context
-from kubesim.apiserver.registry.defaulting import apply_defaults
+from kubesim.apiserver.registry.defaults import apply_defaults
 from kubesim.apiserver.registry.deletion import DeleteOptions
 from kubesim.apiserver.registry.registry import Registry, timestamp
 from kubesim.apiserver.registry.storage import Object

@@ -8,25 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubesim.api import schema
-from kubesim.api.resources import Resource
 
 Object = dict[str, Any]
 FILE_MODE = 0o644
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-DAEMON_COUNTERS = (
-    "currentNumberScheduled",
-    "numberMisscheduled",
-    "desiredNumberScheduled",
-    "numberReady",
-)
 RBAC_GROUP = "rbac.authorization.k8s.io"
-
-
-def apply_defaults(resource: Resource, obj: Object) -> None:
-    """Fill in an object's defaults, in place."""
-    default = DEFAULTS.get(resource.full_name)
-    if default:
-        default(obj)
 
 
 def default_pod(pod: Object) -> None:
@@ -128,49 +114,6 @@ def _default_volume(volume: Object) -> None:
             _default_field_reference(item)
 
 
-def _default_deployment(deployment: Object) -> None:
-    spec = deployment.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    _default_template(spec)
-    strategy = spec.setdefault("strategy", {})
-    strategy.setdefault("type", "RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", "25%")
-        rolling.setdefault("maxSurge", "25%")
-    spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault("progressDeadlineSeconds", 600)
-    deployment.setdefault("status", {})
-
-
-def _default_replica_set(replica_set: Object) -> None:
-    spec = replica_set.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    _default_template(spec)
-    replica_set.setdefault("status", {}).setdefault("replicas", 0)
-
-
-def _default_daemon_set(daemon_set: Object) -> None:
-    spec = daemon_set.setdefault("spec", {})
-    _default_template(spec)
-    strategy = spec.setdefault("updateStrategy", {})
-    strategy.setdefault("type", "RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", 1)
-        rolling.setdefault("maxSurge", 0)
-    spec.setdefault("revisionHistoryLimit", 10)
-    status = daemon_set.setdefault("status", {})
-    for counter in DAEMON_COUNTERS:
-        status.setdefault(counter, 0)
-
-
-def _default_template(spec: Object) -> None:
-    template = spec.setdefault("template", {})
-    template.setdefault("metadata", {})
-    default_pod_spec(template.setdefault("spec", {}))
-
-
 def _default_service(service: Object) -> None:
     spec = service.setdefault("spec", {})
     spec.setdefault("sessionAffinity", "None")
@@ -250,9 +193,6 @@ def _default_binding(binding: Object) -> None:
 
 DEFAULTS: dict[str, Callable[[Object], None]] = {
     "pods": default_pod,
-    "deployments.apps": _default_deployment,
-    "daemonsets.apps": _default_daemon_set,
-    "replicasets.apps": _default_replica_set,
     "services": _default_service,
     "namespaces": _default_namespace,
     "nodes": _default_node,

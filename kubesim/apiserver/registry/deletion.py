@@ -84,7 +84,7 @@ def deleting(
     elif strategy.graceful:
         grace = strategy.grace_period(current, options.grace_period)
         begin_deletion(metadata, now + timedelta(seconds=grace), grace)
-    _set_finalizers(metadata, options.propagation)
+    _set_finalizers(metadata, options.propagation or _default_propagation(strategy, metadata))
     if not metadata.get("deletionTimestamp") and metadata.get("finalizers"):
         begin_deletion(metadata, now, 0)
     marked = current | {"metadata": metadata}
@@ -103,6 +103,12 @@ def _shorten(metadata: Object, asked: int | None) -> bool:
     metadata["deletionTimestamp"] = sooner.strftime("%Y-%m-%dT%H:%M:%SZ")
     metadata["deletionGracePeriodSeconds"] = asked
     return True
+
+
+def _default_propagation(strategy: Strategy, metadata: Object) -> str:
+    """What happens to the dependents when nobody says: some old kinds leave them alone."""
+    told = {ORPHAN, FOREGROUND} & set(metadata.get("finalizers", ()))
+    return "Orphan" if strategy.orphans_by_default and not told else ""
 
 
 def _set_finalizers(metadata: Object, propagation: str) -> None:

@@ -18,7 +18,8 @@ from kubesim.apiserver.registry.admission import Admission
 from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.deletion import DeleteOptions, check_preconditions, deleting
 from kubesim.apiserver.registry.storage import Object, Storage, Stored
-from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep, strategy_for
+from kubesim.apiserver.registry.strategies import strategy_for
+from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep
 from kubesim.apiserver.validation import validate, validate_update
 from kubesim.clock import Clock
 
@@ -120,8 +121,11 @@ class Registry:
         self._ask_validators(context, None, current.object)
         if resource.plural == "namespaces" and current.object["spec"].get("finalizers"):
             return self._terminate(context, current), False
-        now = self.clock.now()
-        waiting = deleting(self.strategy(resource), current.object, options, now)
+        strategy = self.strategy(resource)
+        warning = strategy.orphaning_warning
+        if warning and not options.propagation and warning not in context.warnings:
+            context.warnings.append(warning)
+        waiting = deleting(strategy, current.object, options, self.clock.now())
         if waiting is current.object:
             return current, False
         if waiting:

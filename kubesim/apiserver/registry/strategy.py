@@ -11,7 +11,7 @@ from typing import Any
 from kubesim.api.resources import Resource
 from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver.registry import addresses
-from kubesim.apiserver.registry.defaulting import DAEMON_COUNTERS, containers
+from kubesim.apiserver.registry.defaulting import containers
 from kubesim.apiserver.registry.storage import Storage
 
 Object = dict[str, Any]
@@ -25,6 +25,8 @@ class Strategy:
     unconditional_update = True  # a PUT without a resourceVersion overwrites
     returns_deleted = False  # a DELETE answers with the object instead of a Status
     graceful = False  # deletion waits for a grace period
+    orphans_by_default = False  # a DELETE that says nothing leaves the dependents alone
+    orphaning_warning = ""  # what is told to whom that might surprise
     counts_generation = False  # metadata.generation counts the changes of the spec
     status_metadata: tuple[str, ...] = ("labels", "annotations", "finalizers", "ownerReferences")
 
@@ -148,58 +150,6 @@ def _compute(resources: Object) -> dict[str, Decimal]:
     return {name: amount for name, amount in amounts.items() if amount > 0}
 
 
-class DeploymentStrategy(Strategy):
-    """Deployments: their controller writes annotations along with the status."""
-
-    counts_generation = True
-    status_metadata = ("annotations", "finalizers")
-
-    def is_new_generation(self, new: Object, old: Object) -> bool:
-        """Annotations count too: they are copied to ReplicaSets."""
-        annotations = [obj["metadata"].get("annotations") for obj in (new, old)]
-        return super().is_new_generation(new, old) or annotations[0] != annotations[1]
-
-
-class ReplicaSetStrategy(Strategy):
-    """ReplicaSets always tell how many replicas there are."""
-
-    counts_generation = True
-
-    def initial_status(self, obj: Object) -> Object:
-        """A new ReplicaSet has none."""
-        return {"replicas": 0}
-
-
-class DaemonSetStrategy(Strategy):
-    """DaemonSets: an annotation counts the changes of the template, as before ControllerRevisions.
-
-    In the real one it is an internal field that only the conversion to v1 makes an annotation.
-    """
-
-    counts_generation = True
-    TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
-
-    def prepare_create(self, obj: Object) -> None:
-        """The first template."""
-        super().prepare_create(obj)
-        self._set_template_generation(obj, "1")
-
-    def initial_status(self, obj: Object) -> Object:
-        """A new DaemonSet runs nowhere."""
-        return dict.fromkeys(DAEMON_COUNTERS, 0)
-
-    def prepare_update(self, new: Object, old: Object) -> None:
-        """One more template, perhaps."""
-        super().prepare_update(new, old)
-        count = int(old["metadata"]["annotations"][self.TEMPLATE_GENERATION])
-        count += new["spec"]["template"] != old["spec"]["template"]
-        self._set_template_generation(new, str(count))
-
-    def _set_template_generation(self, obj: Object, count: str) -> None:
-        annotations = obj["metadata"].get("annotations", {})
-        obj["metadata"]["annotations"] = annotations | {self.TEMPLATE_GENERATION: count}
-
-
 class ServiceStrategy(Strategy):
     """Services."""
 
@@ -283,9 +233,6 @@ class LeaseStrategy(UpsertStrategy):
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "pods": PodStrategy,
-    "deployments.apps": DeploymentStrategy,
-    "daemonsets.apps": DaemonSetStrategy,
-    "replicasets.apps": ReplicaSetStrategy,
     "services": ServiceStrategy,
     "endpointslices.discovery.k8s.io": EndpointSliceStrategy,
     "namespaces": NamespaceStrategy,
@@ -299,11 +246,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "clusterroles.rbac.authorization.k8s.io": UpsertStrategy,
     "clusterrolebindings.rbac.authorization.k8s.io": UpsertStrategy,
 }
-
-
-def strategy_for(resource: Resource) -> Strategy:
-    """Return a resource's strategy."""
-    return STRATEGIES.get(resource.full_name, Strategy)(resource)
 
 
 def begin_deletion(metadata: Object, moment: datetime, grace: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch.fields import Cause
-from kubesim.apiserver.validation import apps, core, discovery, names, pods, rbac, services
+from kubesim.apiserver.validation import apps, batch, core, discovery, names, pods, rbac, services
 from kubesim.apiserver.validation.metadata import NameCheck, metadata, metadata_update
 
 Object = dict[str, Any]
@@ -25,6 +25,7 @@ NAMES: dict[str, NameCheck] = {
 }
 RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "pods": pods.pod,
+    "jobs.batch": batch.job,
     "controllerrevisions.apps": apps.controller_revision,
     "daemonsets.apps": apps.daemon_set,
     "deployments.apps": apps.deployment,
@@ -44,6 +45,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
 }
 UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
     "pods": pods.pod_update,
+    "jobs.batch": batch.job_update,
     "controllerrevisions.apps": apps.controller_revision_update,
     "daemonsets.apps": apps.selector_update,
     "deployments.apps": apps.selector_update,

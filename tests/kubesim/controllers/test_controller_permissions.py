@@ -33,6 +33,10 @@ async def test_nobody_is_refused_anything(make_world):
             await world.add_node(name)
         await world.create_deployment(replicas=4)
         await world.create_daemon_set()
+        await world.create_job(ttlSecondsAfterFinished=5, parallelism=2, completions=2)
+        await world.settle()
+        for pod in await world.items("pods", label_selector="job-name=work"):
+            await world.end_pod(pod)
         await world.create_pod("too-big", requests={"cpu": "99"})
         await world.settle()
         service = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
@@ -53,5 +57,6 @@ async def test_nobody_is_refused_anything(make_world):
         await world.api.delete(DEPLOYMENTS, "web", "default", propagation="Foreground")
         await world.advance(10)
         assert not await world.exists(DEPLOYMENTS, "web")
+        assert not await world.exists("jobs.batch", "work")
         assert not await world.exists("namespaces", "shop", None)
         assert witness.refused == []

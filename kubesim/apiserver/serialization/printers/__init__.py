@@ -6,11 +6,21 @@ and of the time; `wide` columns are those that only `-o wide` shows.
 
 from collections.abc import Sequence
 
-from kubesim.apiserver.serialization.printers import apps, coordination, core, discovery, rbac
+from kubesim.apiserver.serialization.printers import (
+    apps,
+    batch,
+    coordination,
+    core,
+    discovery,
+    rbac,
+)
 from kubesim.apiserver.serialization.printers.column import CREATED, NAME, Column
 
 _DEFAULT = (NAME, CREATED)
-_COLUMNS = core.COLUMNS | apps.COLUMNS | coordination.COLUMNS | discovery.COLUMNS | rbac.COLUMNS
+_GROUPS = (core, apps, batch, coordination, discovery, rbac)
+_COLUMNS: dict[str, Sequence[Column]] = {
+    name: columns for group in _GROUPS for name, columns in group.COLUMNS.items()
+}
 
 
 def columns_of(resource: str) -> Sequence[Column]:
