@@ -11,19 +11,24 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from random import Random, SystemRandom
 
 SETTLE_LIMIT = 100_000
 MIN_CROWD = 64
 
 
 class Clock:
-    """The simulated world's time.
+    """The simulated world's time, and its chance.
 
     Speed 1 is real time, speed 60 makes a minute pass in a second, and at speed 0 time stands
-    still until `advance` moves it.
+    still until `advance` moves it. All that is random in a cluster is drawn from `random`: with a
+    seed, a start and time that is only advanced, everything happens again in the same way.
     """
 
-    def __init__(self, speed: float = 1.0, start: datetime | None = None) -> None:
+    def __init__(
+        self, speed: float = 1.0, start: datetime | None = None, seed: int | None = None
+    ) -> None:
+        self.random = SystemRandom() if seed is None else Random(seed)  # noqa: S311 - on purpose
         self.speed = speed
         self._start = start or datetime.now(UTC)
         self._jumped = 0.0
@@ -42,6 +47,20 @@ class Clock:
         if not self.speed:
             return self._jumped
         return self._jumped + (time.monotonic() - self._origin) * self.speed
+
+    def catch_up(self, moment: datetime) -> None:
+        """Jump to a moment, if it is still to come, before anybody sleeps."""
+        self._jump_to(self.monotonic() + (moment - self.now()).total_seconds())
+
+    def ahead(self) -> timedelta:
+        """Return how far the simulated time is before that of the host, to the second."""
+        return timedelta(seconds=round((self.now() - datetime.now(UTC)).total_seconds()))
+
+    def set_speed(self, speed: float) -> None:
+        """Let time pass at another pace from now on; 0 lets it stand still."""
+        self._jumped, self._origin = self.monotonic(), time.monotonic()
+        self.speed = speed
+        self._arm()
 
     async def sleep(self, seconds: float) -> None:
         """Wait for that many simulated seconds."""

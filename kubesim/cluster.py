@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from kubesim.clientgo.client import Client
 from kubesim.clock import Clock
 from kubesim.control import Control
 from kubesim.controllers.manager import ControllerManager
+from kubesim.etcd.replicated import store_of
 from kubesim.etcd.store import Etcd
 from kubesim.kubeadm import pki
 from kubesim.kubeadm.bootstrap import bootstrap
@@ -41,6 +42,7 @@ from kubesim.scheduler import server as scheduler
 log = logging.getLogger(__name__)
 
 DEFAULT_NODES = 3
+CONTROL_PLANE = "control-plane"
 NODE_IP = "172.18.0.{}"  # as in the Docker network that kind makes; .1 is its gateway
 POD_CIDR = "10.244.{}.0/24"
 CONTROL_PLANE_LABELS = (
@@ -66,7 +68,12 @@ class NodeSpec:
 def default_nodes(cluster: str, count: int = DEFAULT_NODES) -> list[NodeSpec]:
     """One control plane and `count - 1` workers, named as kind names them."""
     names = [f"{cluster}-worker{number or ''}" for number in (0, *range(2, count))][: count - 1]
-    return [NodeSpec(f"{cluster}-control-plane", "control-plane"), *map(NodeSpec, names)]
+    return [NodeSpec(f"{cluster}-control-plane", CONTROL_PLANE), *map(NodeSpec, names)]
+
+
+def control_planes(nodes: Iterable[NodeSpec]) -> list[str]:
+    """Return the names of the nodes that keep the cluster's state."""
+    return [node.name for node in nodes if node.role == CONTROL_PLANE]
 
 
 class Cluster:
@@ -86,8 +93,8 @@ class Cluster:
         self.clock = clock or Clock()
         self.nodes = {node.name: node for node in nodes or default_nodes(name)}
         self._root_ca = root_ca
-        self._store = store or Etcd(clock=self.clock)
-        self._audit = audit or Audit(self.clock)
+        self.store = store or store_of(control_planes(self.nodes.values()), self.clock)
+        self.audit = audit or Audit(self.clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self.server = self._api_server(signer or pki.TokenKey.generate())
         self.network = Network(self.clock)
@@ -102,7 +109,7 @@ class Cluster:
 
     async def start(self, cluster_info: str = "") -> None:
         """Bring up the control plane and the nodes; cluster_info: a kubeconfig to publish."""
-        self._spawn("etcd", self._store.run())
+        self._spawn("etcd", self.store.run())
         superuser = self.client(*SUPERUSER)
         await bootstrap(superuser, address=NODE_IP.format(2), cluster_info=cluster_info)
         host = next(iter(self.nodes))
@@ -121,8 +128,8 @@ class Cluster:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._store.close()
-        self._audit.close()
+        self.store.close()
+        self.audit.close()
 
     async def stop_node(self, name: str) -> None:
         """Cut a node's power: its containers die and nobody hears from it."""
@@ -142,7 +149,7 @@ class Cluster:
         return Kubelet(config, client, self.images, self.network, self.clock)
 
     def _api_server(self, signer: Signer) -> APIServer:
-        server = APIServer(self._store, self.clock, audit=self._audit, connect=self._connect)
+        server = APIServer(self.store, self.clock, audit=self.audit, connect=self._connect)
         objects = Lookup(server.storage)
         tokens = ServiceAccountTokens(signer, objects, self.clock)
         rbac = RBAC(objects)
@@ -168,7 +175,7 @@ def _node_configs(nodes: Collection[NodeSpec]) -> Iterator[NodeConfig]:
     """What kubeadm tells each node; a control plane keeps Pods away if there are workers."""
     for index, node in enumerate(nodes):
         labels, taints = dict(node.labels), []
-        if node.role == "control-plane":
+        if node.role == CONTROL_PLANE:
             labels |= dict.fromkeys(CONTROL_PLANE_LABELS, "")
             if len(nodes) > 1:
                 taints = [{"key": CONTROL_PLANE_LABELS[0], "effect": "NoSchedule"}]

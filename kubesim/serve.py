@@ -16,6 +16,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ import yaml
 
 from kubesim.apiserver.audit import Audit
 from kubesim.clock import Clock
-from kubesim.cluster import Cluster, NodeSpec, default_nodes
+from kubesim.cluster import Cluster, NodeSpec, control_planes, default_nodes
+from kubesim.etcd.replicated import store_of
 from kubesim.etcd.sqlite import SqliteBackend
 from kubesim.etcd.store import Etcd
 from kubesim.http import HOST, HTTPServer, PortTakenError, server_tls
@@ -31,6 +33,7 @@ from kubesim.kubeadm import pki
 from kubesim.kubeadm.bootstrap import SERVICE_IP
 
 FORMAT = 1
+LEASES = "/registry/leases/"
 FIRST_FILES = ("lock", "cluster.json.new")  # what a start that was cut short can leave behind
 DEFAULT_NAME = "kubesim"
 
@@ -126,7 +129,8 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
     settings.save(directory / "cluster.json")
     keys = _keys(directory)
     clock = Clock(speed)
-    store = _store(directory / "etcd.db", clock)
+    store = _store(directory / "etcd.db", control_planes(settings.nodes), clock)
+    clock.catch_up(last_moment(store))
     cluster = Cluster(
         settings.name,
         settings.nodes,
@@ -168,9 +172,9 @@ def _keys(directory: Path) -> pki.PKI:
         raise _damaged(directory / "pki", error) from None
 
 
-def _store(path: Path, clock: Clock) -> Etcd:
+def _store(path: Path, members: Sequence[str], clock: Clock) -> Etcd:
     try:
-        return Etcd(SqliteBackend(path), clock)
+        return store_of(members, clock, SqliteBackend(path))
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:
         raise _damaged(path, error) from None
 
@@ -184,6 +188,17 @@ def _listen(https: HTTPServer, port: int, last_port: int) -> None:
         https.listen(last_port)
     except PortTakenError:
         https.listen(0)
+
+
+def last_moment(store: Etcd) -> datetime:
+    """Return the latest simulated time that a store knows of: when a lease was last renewed.
+
+    A cluster whose clock was moved goes on from there, not from the host's time: its past must
+    not lie in its future.
+    """
+    leases = (json.loads(record.value or b"") for record in store.range(LEASES).records)
+    renewals = [text for lease in leases if (text := lease["spec"].get("renewTime"))]
+    return datetime.fromisoformat(max(renewals, default="1970-01-01T00:00:00Z"))
 
 
 def _write_kubeconfig(path: Path, name: str, url: str, keys: pki.PKI) -> None:

@@ -5,12 +5,12 @@ See https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/.
 
 import json
 import os
-import uuid
 from collections import deque
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any, TextIO
 
+from kubesim.apimachinery import rand
 from kubesim.apiserver.auth.authentication import user_object
 from kubesim.apiserver.request import Request, RequestInfo, UserInfo
 from kubesim.clock import Clock
@@ -37,7 +37,7 @@ class Audit:
 
     def record(self, request: Request, user: UserInfo, info: RequestInfo, code: int) -> None:
         """Note one request and the code that it is answered with."""
-        event = _event(request, user, info, code, self._clock.now())
+        event = _event(request, user, info, code, self._clock)
         self.events.append(event)
         if self._path and request.user is None:
             self._write(json.dumps(event, separators=(",", ":")))
@@ -61,14 +61,14 @@ class Audit:
             self._path.replace(self._path.with_name(self._path.name + ".1"))
 
 
-def _event(request: Request, user: UserInfo, info: RequestInfo, code: int, now: datetime) -> Object:
-    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def _event(request: Request, user: UserInfo, info: RequestInfo, code: int, clock: Clock) -> Object:
+    moment = clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     content_type = request.headers.get("content-type", "")
     event: Object = {
         "kind": "Event",
         "apiVersion": "audit.k8s.io/v1",
         "level": "Metadata",
-        "auditID": str(uuid.uuid4()),
+        "auditID": rand.uid(clock.random),
         "stage": "ResponseStarted" if info.verb == "watch" else "ResponseComplete",
         "requestURI": _uri(request),
         "verb": info.verb,

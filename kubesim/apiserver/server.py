@@ -75,7 +75,7 @@ class APIServer:
         self.clock = clock
         self.address = "127.0.0.1:6443"  # as discovery tells it to clients
         self.resources = Resources()
-        self.storage = Storage(store)
+        self.storage = Storage(store, clock.random)
         admission = Admission(self.storage, frozenset(disable_admission))
         self.registry = Registry(self.storage, clock, admission)
         self.validators = self.registry.validators

@@ -15,7 +15,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import NoReturn, TypeVar
 
 from kubesim.clock import Clock
@@ -61,7 +60,6 @@ class ReplicatedEtcd(Etcd):
         self,
         members: Sequence[str],
         clock: Clock,
-        random: Random,
         backend: Backend | None = None,
         history: int = HISTORY,
     ) -> None:
@@ -71,7 +69,7 @@ class ReplicatedEtcd(Etcd):
         self._applied_index = 0
         self._proposal: _Proposal | None = None
         self._turn = asyncio.Lock()
-        self.group = Group(members, clock, random, self._apply)
+        self.group = Group(members, clock, clock.random, self._apply)
 
     async def read(self, work: Callable[[], T], *, stale: bool = False) -> T:
         """Do a read that sees every write answered before. Raises UnavailableError."""
@@ -180,13 +178,9 @@ class ReplicatedEtcd(Etcd):
             self._proposal = None
 
 
-def store_of(
-    members: Sequence[str], clock: Clock, random: Random, backend: Backend | None = None
-) -> Etcd:
+def store_of(members: Sequence[str], clock: Clock, backend: Backend | None = None) -> Etcd:
     """Return the store of a cluster with these control plane nodes."""
-    if len(members) == 1:
-        return Etcd(backend, clock)
-    return ReplicatedEtcd(members, clock, random, backend)
+    return ReplicatedEtcd(members, clock, backend) if len(members) > 1 else Etcd(backend, clock)
 
 
 def _raises(error: Exception) -> Callable[[], NoReturn]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kubesim.apimachinery import rand
 from kubesim.apimachinery.objects import Object, condition, timestamp
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.client import Client
@@ -74,7 +75,7 @@ class NodeAgent:
         self._clock = clock
         self._images = images
         self._recorder = recorder
-        self._boot_id = str(uuid.uuid4())
+        self._boot_id = rand.uid(clock.random)
         self.uid = ""
 
     async def run(self) -> None:

@@ -3,12 +3,12 @@
 Behaviour follows https://kubernetes.io/docs/reference/access-authn-authz/authentication/.
 """
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
 from kubesim.apiserver.auth.authorization import Authorizer, forbidden
 from kubesim.apiserver.registry.lookup import Lookup
@@ -137,7 +137,8 @@ class ServiceAccountTokens:
         bound = await self._bound_object(account, spec.get("boundObjectRef"))
         now = self._clock.now()
         expires = now + timedelta(seconds=seconds)
-        token = self._signer.sign(_claims(account, bound, audiences, now, expires))
+        claims = _claims(account, bound, audiences, now, expires)
+        token = self._signer.sign({**claims, "jti": rand.uid(self._clock.random)})
         metadata = account["metadata"]
         return {
             "kind": "TokenRequest",
@@ -245,7 +246,6 @@ def _claims(
         "exp": int(expires.timestamp()),
         "iat": int(now.timestamp()),
         "iss": ISSUER,
-        "jti": str(uuid.uuid4()),
         "kubernetes.io": {
             "namespace": metadata["namespace"],
             "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},

@@ -5,8 +5,8 @@ those of pkg/registry/core/service/storage/alloc.go.
 """
 
 import ipaddress
-import random
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 from kubesim.api import resources
@@ -102,7 +102,9 @@ def _allocate_address(storage: Storage, service: Object) -> None:
         return
     taken = {other.get("clusterIP") for other in _others(storage, service)}
     if not asked:
-        free = (str(NETWORK[n]) for n in _shuffled(RESERVED, NETWORK.num_addresses - 1))
+        free = (
+            str(NETWORK[n]) for n in _shuffled(storage.random, RESERVED, NETWORK.num_addresses - 1)
+        )
         spec["clusterIP"] = next(address for address in free if address not in taken)
     elif asked in taken:
         raise _refused(service, asked, "provided IP is already allocated")
@@ -135,13 +137,13 @@ def _allocate_ports(storage: Storage, service: Object) -> None:
             cause = fields.invalid(f"spec.ports[{index}].nodePort", asked, why)
             raise errors.invalid("Service", service["metadata"]["name"], [cause])
         if not asked:
-            free = _shuffled(PORTS.start, PORTS.stop)
+            free = _shuffled(storage.random, PORTS.start, PORTS.stop)
             port["nodePort"] = next(number for number in free if number not in taken)
         taken.add(port["nodePort"])
 
 
-def _shuffled(start: int, stop: int) -> Iterator[int]:
+def _shuffled(random: Random, start: int, stop: int) -> Iterator[int]:
     """Yield every number of a range once, from a random place on."""
-    first = random.randrange(start, stop)  # noqa: S311 - an address is no secret
+    first = random.randrange(start, stop)
     yield from range(first, stop)
     yield from range(start, first)

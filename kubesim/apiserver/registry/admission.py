@@ -3,11 +3,11 @@
 Each plugin carries the name of the real one, in the order in which the real ones run.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubesim.api import resources
+from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
@@ -25,7 +25,6 @@ PRIORITIES = {
     "system-cluster-critical": 2_000_000_000,
     "system-node-critical": 2_000_001_000,
 }
-SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class Admission:
@@ -94,15 +93,15 @@ class Admission:
             spec["imagePullSecrets"] = list(pull_secrets)
         automount = account.object.get("automountServiceAccountToken", True)
         if spec.get("automountServiceAccountToken", automount):
-            _mount_token(spec)
+            _mount_token(spec, rand.string(self._storage.random, 5))
 
 
-def _mount_token(spec: Object) -> None:
+def _mount_token(spec: Object, suffix: str) -> None:
     """Give every container that has nothing there yet the account's token, CA and namespace."""
     unmounted = [c for c in containers(spec) if not any(_mounts_token(c))]
     if not unmounted:
         return
-    name = "kube-api-access-" + "".join(secrets.choice(SUFFIX_ALPHABET) for _ in range(5))
+    name = f"kube-api-access-{suffix}"
     spec.setdefault("volumes", []).append({"name": name, "projected": token_sources()})
     for container in unmounted:
         mount = {"name": name, "readOnly": True, "mountPath": TOKEN_PATH}

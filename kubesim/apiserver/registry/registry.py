@@ -4,13 +4,12 @@ The order of things in a write is that of k8s.io/apiserver/pkg/registry/generic/
 prepare, admit, validate, then store; an update starts again when somebody else was faster.
 """
 
-import secrets
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from kubesim.api.resources import Resource
+from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields, managedfields
 from kubesim.apiserver.patch.managedfields import UPDATE, Manager
@@ -23,8 +22,8 @@ from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep
 from kubesim.apiserver.validation import validate, validate_update
 from kubesim.clock import Clock
 
-NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-GENERATED_LENGTH = 63 - 5
+SUFFIX_LENGTH = 5
+GENERATED_LENGTH = 63 - SUFFIX_LENGTH
 EVENT_SECONDS = 3600.0
 LEASE_REUSE_SECONDS = 60.0
 SERVER_OWNED = (
@@ -152,11 +151,14 @@ class Registry:
 
     def _fill_metadata(self, metadata: Object) -> None:
         if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = generate_name(metadata["generateName"])
+            metadata["name"] = self._generate_name(metadata["generateName"])
         for absent in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"):
             metadata.pop(absent, None)
-        metadata["uid"] = str(uuid.uuid4())
+        metadata["uid"] = rand.uid(self.storage.random)
         metadata["creationTimestamp"] = timestamp(self.clock.now())
+
+    def _generate_name(self, base: str) -> str:
+        return base[:GENERATED_LENGTH] + rand.string(self.storage.random, SUFFIX_LENGTH)
 
     def _check_version(self, context: Context, current: Stored, new: Object) -> None:
         resource, metadata = context.resource, new["metadata"]
@@ -236,9 +238,3 @@ def _same(new: Object, old: Object) -> bool:
     """Whether an update changes nothing; then nothing is written and no revision passes."""
     metadata = new["metadata"] | {"resourceVersion": old["metadata"]["resourceVersion"]}
     return new | {"metadata": metadata} == old
-
-
-def generate_name(base: str) -> str:
-    """Return a name made from a generateName, as the server does: five random characters."""
-    suffix = "".join(secrets.choice(NAME_ALPHABET) for _ in range(5))
-    return base[:GENERATED_LENGTH] + suffix

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from random import Random
 from typing import Any
 
 from kubesim.api.resources import Resource
@@ -60,8 +61,9 @@ class Stored:
 class Storage:
     """Reads and writes objects in the store, with optimistic concurrency."""
 
-    def __init__(self, store: Etcd) -> None:
+    def __init__(self, store: Etcd, random: Random) -> None:
         self.store = store
+        self.random = random
         self._recent: dict[str, tuple[Stored, ...]] = {}  # the latest and the one before
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored | None:

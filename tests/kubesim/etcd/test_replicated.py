@@ -19,7 +19,7 @@ TIMED_OUT = "etcdserver: request timed out"
 
 @asynccontextmanager
 async def replicated(seed=1):
-    store = ReplicatedEtcd(NAMES, Clock(speed=0), Random(seed))
+    store = ReplicatedEtcd(NAMES, Clock(speed=0, seed=seed))
     running = asyncio.create_task(store.run())
     try:
         yield store
