@@ -7,9 +7,9 @@ LONGEST = 300.0
 
 
 class Backoff:
-    """Ten seconds, doubled after each failure up to five minutes.
+    """Ten seconds, doubled by each try up to five minutes.
 
-    A failure longer than twice the maximum after the last one counts as the first.
+    A failure that comes longer than twice the maximum after the last try counts as the first.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -17,13 +17,17 @@ class Backoff:
         self.current = 0.0
         self._updated = 0.0
 
-    def delay(self) -> float:
-        """Return how many seconds to wait now, after a failure; 0 for the first one."""
-        if self._clock.monotonic() - self._updated > 2 * LONGEST:
-            self.current = 0.0
-        return self.current
+    def remaining(self, since: float) -> float:
+        """Return how many seconds to wait still after a failure at the moment `since`."""
+        if not self.current or self._forgotten(since):
+            return 0.0
+        return max(0.0, since + self.current - self._clock.monotonic())
 
-    def next(self) -> None:
-        """Count a try."""
-        self.current = min(self.current * 2, LONGEST) if self.current else FIRST
+    def _forgotten(self, since: float) -> bool:
+        return since - self._updated > 2 * LONGEST
+
+    def next(self, since: float) -> None:
+        """Count a try after a failure at the moment `since`."""
+        fresh = not self.current or self._forgotten(since)
+        self.current = FIRST if fresh else min(self.current * 2, LONGEST)
         self._updated = self._clock.monotonic()

@@ -18,12 +18,13 @@ from kubesim.runtime.images import Image
 from kubesim.runtime.signals import LINUX
 
 MIN_GRACE = 2  # seconds for a container to end even if its preStop hook took all the time
+HOOK_LATENCY = 0.05  # seconds between a container's start and its hook: the program is up by then
 START_FAILED = 128
 MAX_MESSAGE = 4096
 LOG_TAIL = 2048
 RUNC = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
-    "runc create failed: unable to start container process: error during container init: "
+    "runc create failed: unable to start container process: "
 )
 
 
@@ -58,6 +59,7 @@ class ContainerRunner:
         self._image_status = (spec["image"], "")
         self._final: Object | None = None
         self._changed = False
+        self._killed = False
         self._changing: asyncio.Task[None] | None = None
         if old:
             self._take_over(old)
@@ -104,7 +106,7 @@ class ContainerRunner:
             self._forget_failures()
             self._respecified.set()
         if changed and self.current and self.current.running:
-            self._changed = True
+            self._changed = self._killed = True
             message = f"Container {self.name} definition changed, will be restarted"
             self._changing = asyncio.ensure_future(self.stop(message, grace_period(self._pod.pod)))
 
@@ -240,22 +242,33 @@ class ContainerRunner:
         return policy == "Always" or (policy == "OnFailure" and failed)
 
     async def _back_off(self) -> None:
-        """Wait as long as the crashes so far deserve; the first restart is immediate."""
+        """Wait as long as the crashes so far deserve (kuberuntime's doBackOff).
+
+        It is counted from when an exited run ended. A run that the kubelet has just killed was
+        not seen to have exited yet, so then it is the run before that counts, if there was one.
+        """
         assert self.current is not None
-        delay = self._backoff.delay()
-        if delay:
-            metadata = self._pod.pod["metadata"]
-            where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
-            self.waiting = Waiting(
-                "CrashLoopBackOff",
-                f"back-off {_duration(self._backoff.current)} restarting failed "
-                f"container={self.name} pod={where}",
-            )
-            message = f"Back-off restarting failed container {self.name} in pod {where}"
-            self._event("Warning", "BackOff", message)
-            await self._pod.publish()
-            await self._pause(delay)
-        self._backoff.next()
+        exited = self.previous if self._killed else self.current
+        self._killed = False
+        if exited is None:
+            return
+        if self._backoff.remaining(exited.ended_at):
+            await self._wait_for_backoff()
+            while left := self._backoff.remaining(self.current.ended_at):
+                await self._pause(left)
+        self._backoff.next(self.current.ended_at)
+
+    async def _wait_for_backoff(self) -> None:
+        metadata = self._pod.pod["metadata"]
+        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        self.waiting = Waiting(
+            "CrashLoopBackOff",
+            f"back-off {_duration(self._backoff.current)} restarting failed "
+            f"container={self.name} pod={where}",
+        )
+        message = f"Back-off restarting failed container {self.name} in pod {where}"
+        self._event("Warning", "BackOff", message)
+        await self._pod.publish()
 
     async def _start(self) -> None:
         """Start the container, waiting for what it needs."""
@@ -296,7 +309,10 @@ class ContainerRunner:
         assert self.current is not None
         self.current.failure = RUNC + message
         self.current.fail(START_FAILED)
-        self.waiting = Waiting("RunContainerError", self.current.failure)
+        if self.restarts():
+            self.waiting = Waiting("RunContainerError", self.current.failure)
+        else:
+            self.waiting = None
         self._event("Warning", "Failed", f"Error: {self.current.failure}")
 
     async def _configure(self, image: Image) -> ContainerConfig:
@@ -336,15 +352,24 @@ class ContainerRunner:
 
     async def _post_start(self, container: Container) -> None:
         hook = (self.spec.get("lifecycle") or {}).get("postStart")
-        if hook and not (await probes.handle(self._target(), hook)).success:
-            self._event("Warning", "FailedPostStartHook", "PostStartHook failed")
-            await self.stop("FailedPostStartHook", grace_period(self._pod.pod))
-            self.waiting = Waiting("PostStartHookError", "PostStartHook failed")
-            await self._pod.publish()
-            return
+        if hook:
+            await self._clock.sleep(HOOK_LATENCY)
+            result = await probes.handle(self._target(), hook)
+            if not result.success:
+                await self._post_start_failed(hook, result)
+                return
         self.waiting = None
         if not self.spec.get("startupProbe"):
             self._count_as_started()
+        await self._pod.publish()
+
+    async def _post_start_failed(self, hook: Object, result: probes.Result) -> None:
+        self._event("Warning", "FailedPostStartHook", "PostStartHook failed")
+        await self.stop("FailedPostStartHook", grace_period(self._pod.pod))
+        metadata = self._pod.pod["metadata"]
+        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        message = probes.hook_failure(hook, result, self.name, where)
+        self.waiting = Waiting("PostStartHookError", message)
         await self._pod.publish()
 
     async def _watch_over(self) -> None:
@@ -397,6 +422,7 @@ class ContainerRunner:
             message = f"Container {self.name} failed {kind} probe, will be restarted"
             spec = self.spec[f"{kind}Probe"]
             grace = spec.get("terminationGracePeriodSeconds", grace_period(self._pod.pod))
+            self._killed = True
             await self.stop(message, grace)
 
         return kill

@@ -86,9 +86,9 @@ class ImagePuller:
         self._event("Warning", "Failed", f'Failed to pull image "{reference}": {error}')
         self._event("Warning", "Failed", "Error: ErrImagePull")
         await self._wait_for(Waiting("ErrImagePull", error))
-        self._backoff.next()
+        self._backoff.next(self._clock.monotonic())
         await self._clock.sleep(NEXT_LOOK)
         back_off = f'Back-off pulling image "{reference}"'
         self._event("Normal", "BackOff", back_off)
         message = f"{back_off}: ErrImagePull: {error}"
-        return self._failed("ImagePullBackOff", message, self._backoff.delay())
+        return self._failed("ImagePullBackOff", message, self._backoff.current)

@@ -26,6 +26,7 @@ from kubesim.runtime.container import MountPoint, Sandbox, make_sandbox
 
 MOUNT_RETRY = 0.5
 MAX_MOUNT_RETRY = 122.0
+SYNC_PERIOD = 10.0  # seconds between two looks of the status manager at all Pods (syncBatch)
 FORCED_GRACE = 1.0  # seconds that processes get when their Pod has been removed already
 SANDBOX_MESSAGE = "Pod sandbox changed, it will be killed and re-created."
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
@@ -52,6 +53,8 @@ class PodWorker:
         self._publishing = asyncio.Lock()
         self._verdict: Object = {}
         self._launching = False
+        self._published: Object = {}
+        self._repairing: asyncio.Task[None] | None = None
         self._started_at = (pod.get("status") or {}).get("startTime") or timestamp(node.clock.now())
         self.init = self._runners("initContainers", Role.INIT)
         self.main = self._runners("containers", Role.MAIN)
@@ -129,9 +132,21 @@ class PodWorker:
         self.pod = pod
         if is_being_deleted(pod):
             self._deleting.set()
+        self._look_at_status(pod.get("status") or {})
         specs = {each["name"]: each for each in pod["spec"]["containers"]}
         for runner in self.main:
             runner.take_spec(specs[runner.name])
+
+    def _look_at_status(self, stored: Object) -> None:
+        """Have a status that somebody else has written put right by the next look at all Pods."""
+        if not self._repairing and _differs(self._published, stored):
+            self._repairing = asyncio.ensure_future(self._repair())
+
+    async def _repair(self) -> None:
+        clock = self.node.clock
+        await clock.sleep(SYNC_PERIOD - clock.monotonic() % SYNC_PERIOD)
+        self._repairing = None
+        await self.publish()
 
     def remove(self) -> None:
         """Hear that the Pod is gone from the API server."""
@@ -320,6 +335,8 @@ class PodWorker:
 
     def _release(self) -> None:
         """Free what the Pod holds; what still runs dies."""
+        if self._repairing:
+            self._repairing.cancel()
         for runner in [*self.init, *self.main]:
             if runner.current:
                 runner.current.kill()
@@ -337,7 +354,7 @@ class PodWorker:
                 stored = await self.node.client.get("pods", self.name, self.namespace)
                 if stored["metadata"]["uid"] != self.uid:
                     return
-                wanted = self._status(stored)
+                wanted = self._published = self._status(stored)
                 if _differs(wanted, stored.get("status") or {}):
                     await self.node.client.patch(
                         "pods",

@@ -1,6 +1,7 @@
 """Probes and lifecycle handlers: exec, httpGet, tcpSocket, sleep."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from kubesim.apimachinery.objects import Object
@@ -11,6 +12,7 @@ from kubesim.runtime.container import Container, StartError
 from kubesim.runtime.process import reason
 
 MAX_OUTPUT = 10 * 1024
+GRPC_RETRY = 1.0  # seconds; the base delay of gRPC's connection back-off
 AGENT = "kube-probe/1.37"
 
 
@@ -20,6 +22,7 @@ class Result:
 
     success: bool
     output: str = ""
+    status: int = 0
 
 
 @dataclass
@@ -49,6 +52,11 @@ def _timed_out(target: Target, spec: Object, seconds: float) -> str:
         return f'command timed out: "{command}" timed out after {seconds}s'
     if "tcpSocket" in spec:
         return f"dial tcp {_address(target, spec['tcpSocket'])}: i/o timeout"
+    if "grpc" in spec:
+        return (
+            f'timeout: failed to connect service "{target.ip}:{spec["grpc"]["port"]}" '
+            f"within {seconds}s: context deadline exceeded"
+        )
     return (
         f'Get "{_url(target, spec["httpGet"])}": context deadline exceeded '
         "(Client.Timeout exceeded while awaiting headers)"
@@ -66,9 +74,7 @@ async def handle(target: Target, spec: Object) -> Result:
     if "sleep" in spec:
         await target.clock.sleep(spec["sleep"]["seconds"])
         return Result(True)
-    return Result(
-        False, "grpc probes are not simulated by the embedded cluster; use the kind engine"
-    )
+    return await _grpc(target, spec["grpc"])
 
 
 async def _exec(target: Target, command: list[str]) -> Result:
@@ -89,7 +95,7 @@ async def _exec(target: Target, command: list[str]) -> Result:
     except asyncio.CancelledError:
         running.kill()
         raise
-    return Result(status == 0, output[:MAX_OUTPUT].decode(errors="replace"))
+    return Result(status == 0, output[:MAX_OUTPUT].decode(errors="replace"), status)
 
 
 def _port(target: Target, spec: Object) -> int:
@@ -147,3 +153,31 @@ async def _http_get(target: Target, spec: Object) -> Result:
     if 200 <= response.status < 400:
         return Result(True)
     return Result(False, f"HTTP probe failed with statuscode: {response.status}")
+
+
+async def _grpc(target: Target, spec: Object) -> Result:
+    """Dial as a gRPC client does: again and again until the server answers in HTTP/2.
+
+    None of the simulated servers does, so this goes on until the probe's time is over.
+    """
+    while True:
+        with contextlib.suppress(OSError):
+            (await target.node.connect(target.ip, int(spec["port"]))).close()
+        await target.clock.sleep(GRPC_RETRY)
+
+
+def hook_failure(hook: Object, result: Result, container: str, pod: str) -> str:
+    """Return what the kubelet says of a failed lifecycle hook (pkg/kubelet/lifecycle)."""
+    about = f'for Container "{container}" in Pod "{pod}" failed - error: '
+    if "exec" in hook:
+        command = " ".join(hook["exec"].get("command") or [])
+        return (
+            f"Exec lifecycle hook ([{command}]) {about}command '{command}' exited with "
+            f'{result.status}: {result.output}, message: "{_quoted(result.output)}"'
+        )
+    path = (hook.get("httpGet") or {}).get("path", "")
+    return f"HTTP lifecycle hook ({path}) {about}{result.output}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

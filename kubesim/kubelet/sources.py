@@ -100,4 +100,4 @@ def resource(pod: Object, container: Object, reference: Object) -> str:
     if amount is None:
         amount = CAPACITY[key] if kind == "limits" else "0"
     divisor = quantity.parse(reference.get("divisor") or "1") or Decimal(1)
-    return str((quantity.parse(amount) / divisor).to_integral_value(ROUND_CEILING))
+    return str(int((quantity.parse(amount) / divisor).to_integral_value(ROUND_CEILING)))

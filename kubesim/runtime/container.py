@@ -87,6 +87,7 @@ class Container:
         self.log = ContainerLog(clock.now)
         self.started_at: datetime | None = None
         self.finished_at: datetime | None = None
+        self.ended_at = 0.0  # the same by the monotonic clock
         self.exit_code: int | None = None
         self.failure = ""
         self.ended = asyncio.Event()
@@ -115,7 +116,7 @@ class Container:
         )
         for mount in sorted(config.mounts, key=lambda each: each.path):
             files.mount(mount.path, mount.node, mount.read_only)
-        self._directory = posixpath.normpath("/" + config.directory)
+        self._directory = posixpath.normpath(posixpath.join("/", config.directory))
         files.make_directories(self._directory)
 
     @property
@@ -156,6 +157,7 @@ class Container:
         assert self._process is not None
         self.exit_code = self._process.status
         self.finished_at = self.world.clock.now()
+        self.ended_at = self.world.clock.monotonic()
         self.world.kill_all()
         self._streams.close()
         self.log.close()
@@ -165,6 +167,7 @@ class Container:
         """Mark a container that could not be started as ended."""
         self.exit_code = exit_code
         self.finished_at = self.world.clock.now()
+        self.ended_at = self.world.clock.monotonic()
         self.log.close()
         self.ended.set()
 

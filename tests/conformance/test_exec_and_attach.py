@@ -154,7 +154,7 @@ def test_nobody_attaches_to_a_pod_that_has_ended(kubectl, core, namespace):
 
 def test_a_terminal_is_what_the_command_sees(core, namespace, sleeper):
     session = session_of(core.connect_get_namespaced_pod_exec, namespace, "one", tty=True,
-                         command=["sh", "-c", "test -t 0 && echo terminal; sleep 1"])  # fmt: skip
+                         command=["sh", "-c", "test -t 1 && echo terminal; sleep 1"])  # fmt: skip
     session.run_forever(timeout=WAIT)
     assert session.read_stdout(timeout=1) == "terminal\r\n"
 

@@ -24,10 +24,32 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 ENVIRONMENT_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef")
-DOWNWARD_FIELDS = re.compile(
-    r"metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]"
-    r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs)"
+SUBSCRIPTED_FIELD = re.compile(r"metadata\.(labels|annotations)\['[^']+'\]")
+ENVIRONMENT_FIELDS = (
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
 )
+VOLUME_FIELDS = (
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+)
+POD_FIELDS = {  # that have names here, whether or not a Pod may be told of them
+    *ENVIRONMENT_FIELDS,
+    *VOLUME_FIELDS,
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "status.phase",
+}
 
 
 def containers(spec: Object, field: str, path: str) -> Iterator[Cause]:
@@ -167,7 +189,7 @@ def _variable(variable: Object, path: str) -> Iterator[Cause]:
     at = f"{path}.valueFrom"
     given = [kind for kind in ENVIRONMENT_SOURCES if kind in source]
     if "fieldRef" in source:
-        yield from field_reference(source["fieldRef"], f"{at}.fieldRef")
+        yield from field_reference(source["fieldRef"], f"{at}.fieldRef", ENVIRONMENT_FIELDS)
     for kind in ("configMapKeyRef", "secretKeyRef"):
         if kind in source:
             yield from _key_reference(source[kind], f"{at}.{kind}")
@@ -193,12 +215,16 @@ def _key_reference(reference: Object, path: str) -> Iterator[Cause]:
         yield from each(f"{path}.key", reference["key"], names.config_key(reference["key"]))
 
 
-def field_reference(reference: Object, path: str) -> Iterator[Cause]:
-    """Check a reference to a field of the Pod itself."""
+def field_reference(reference: Object, path: str, supported: tuple[str, ...]) -> Iterator[Cause]:
+    """Check a reference to a field of the Pod itself (validateObjectFieldSelector)."""
     field = reference.get("fieldPath", "")
     if not field:
         yield required(f"{path}.fieldPath")
-    elif not DOWNWARD_FIELDS.fullmatch(field):
+    elif SUBSCRIPTED_FIELD.fullmatch(field):
+        return
+    elif field in POD_FIELDS and field not in supported:
+        yield not_supported(f"{path}.fieldPath", field, supported)
+    elif field not in POD_FIELDS:
         why = f"error converting fieldPath: field label not supported: {field}"
         yield invalid(f"{path}.fieldPath", field, why)
 

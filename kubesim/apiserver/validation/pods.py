@@ -13,7 +13,7 @@ from kubesim.apiserver.patch.fields import (
     required,
 )
 from kubesim.apiserver.validation import names
-from kubesim.apiserver.validation.containers import containers, field_reference
+from kubesim.apiserver.validation.containers import VOLUME_FIELDS, containers, field_reference
 from kubesim.apiserver.validation.metadata import each, labels, selector
 
 Object = dict[str, Any]
@@ -96,10 +96,17 @@ def _source(volume: Object, path: str) -> Iterator[Cause]:
         field = needed.get(kind)
         if field and not volume[kind].get(field):
             yield required(f"{path}.{kind}.{field}")
-    for index, item in enumerate(volume.get("downwardAPI", {}).get("items", ())):
+    yield from _downward(volume.get("downwardAPI", {}), f"{path}.downwardAPI")
+    for index, each_source in enumerate(volume.get("projected", {}).get("sources", ())):
+        at = f"{path}.projected.sources[{index}].downwardAPI"
+        yield from _downward(each_source.get("downwardAPI", {}), at)
+
+
+def _downward(source: Object, path: str) -> Iterator[Cause]:
+    for index, item in enumerate(source.get("items", ())):
         if "fieldRef" in item:
-            at = f"{path}.downwardAPI.items[{index}].fieldRef"
-            yield from field_reference(item["fieldRef"], at)
+            at = f"{path}.items[{index}].fieldRef"
+            yield from field_reference(item["fieldRef"], at, VOLUME_FIELDS)
 
 
 def _toleration(toleration: Object, path: str) -> Iterator[Cause]:

@@ -252,3 +252,38 @@ async def test_host_network_is_the_nodes(make_lab):
         assert (
             await lab.sh(f"wget -qO- {pod['status']['hostIP']} | grep -c Welcome", "ask")
         ) == "2\n"
+
+
+async def test_a_missing_command_ends_a_pod_that_is_not_restarted(make_lab):
+    async with make_lab() as lab:
+        await lab.run(command=["/nope"], restartPolicy="Never")
+        ended = (await lab.status())["state"]["terminated"]
+        assert (ended["reason"], ended["exitCode"]) == ("StartError", 128)
+        why = 'start container process: exec: "/nope": stat /nope: no such file or directory'
+        assert why in ended["message"]
+        assert await lab.phase() == "Failed"
+
+
+async def test_the_kubelet_repairs_a_status_that_others_have_written(make_lab):
+    async with make_lab() as lab:
+        await lab.run(command=["sleep", "1000"])
+        wrong = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+        await lab.api.patch("pods", "pod", wrong, "default", subresource="status")
+        assert (await lab.condition("Ready"))["status"] == "False"
+        await lab.advance(10)
+        assert (await lab.condition("Ready"))["status"] == "True"
+        version = (await lab.pod())["metadata"]["resourceVersion"]
+        await lab.advance(60)
+        assert (await lab.pod())["metadata"]["resourceVersion"] == version
+
+
+async def test_a_working_directory_and_a_divided_resource(make_lab):
+    async with make_lab() as lab:
+        reference = {"resource": "limits.cpu", "divisor": "1m"}
+        said = await lab.sh(
+            "pwd; echo $CPU",
+            workingDir="/tmp",
+            resources={"limits": {"cpu": "2"}},
+            env=[{"name": "CPU", "valueFrom": {"resourceFieldRef": reference}}],
+        )
+        assert said == "/tmp\n2000\n"

@@ -85,7 +85,10 @@ async def test_a_container_that_never_starts_up_is_restarted(make_lab):
             {"exec": {"command": ["sleep", "10"]}},
             'command timed out: "sleep 10" timed out after 1s',
         ),
-        ({"grpc": {"port": 80}}, "grpc probes are not simulated by the embedded cluster"),
+        (
+            {"grpc": {"port": 80}},
+            'timeout: failed to connect service "IP:80" within 1s: context deadline exceeded',
+        ),
     ],
 )
 async def test_what_failing_probes_say(make_lab, probe, message):
@@ -122,3 +125,20 @@ async def test_delays_are_waited_for(make_lab):
         assert not (await lab.status())["ready"]
         await lab.advance(5)
         assert (await lab.status())["ready"]
+
+
+async def test_the_first_restarts_of_a_container_that_is_not_alive_are_immediate(make_lab):
+    async with make_lab() as lab:
+        probe = {"exec": {"command": ["false"]}, "initialDelaySeconds": 5, "failureThreshold": 1}
+        await lab.run(
+            command=["sleep", "1000"],
+            livenessProbe=probe | {"periodSeconds": 5},
+            terminationGracePeriodSeconds=1,
+        )
+        counts = []
+        for _ in range(4):
+            await lab.advance(8)
+            status = await lab.status()
+            counts.append((status["restartCount"], next(iter(status["state"]))))
+        # Only a run that had ended before the decision counts for the back-off.
+        assert counts == [(1, "running"), (2, "running"), (2, "waiting"), (3, "running")]

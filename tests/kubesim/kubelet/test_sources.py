@@ -208,3 +208,22 @@ async def test_the_files_that_every_container_has(make_lab):
             f"{ip}\t{full}\there\n"
             f"here\n{full}\n"
         )
+
+
+async def test_labels_and_annotations_are_files_that_follow_them(make_lab):
+    async with make_lab() as lab:
+        items = [
+            {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}}
+            for name in ("labels", "annotations")
+        ]
+        await lab.run(
+            command=["sleep", "1000"],
+            labels={"tier": "front"},
+            annotations={"build": "7"},
+            volumes=[{"name": "v", "downwardAPI": {"items": items}}],
+            volumeMounts=[{"name": "v", "mountPath": "/d"}],
+        )
+        assert await lab.exec("cat", "/d/labels", "/d/annotations") == ('tier="front"build="7"', 0)
+        await lab.api.patch("pods", "pod", {"metadata": {"labels": {"tier": "back"}}}, "default")
+        await lab.advance(61)
+        assert await lab.exec("cat", "/d/labels") == ('tier="back"', 0)

@@ -92,3 +92,15 @@ async def test_deleting_a_pod_that_never_started(make_lab):
         await lab.api.delete("pods", "pod", "default")
         await lab.settle()
         assert not await lab.exists()
+
+
+async def test_a_failed_post_start_hook_ends_nginx_gracefully(make_lab):
+    async with make_lab() as lab:
+        hook = {"postStart": {"httpGet": {"port": 9090, "path": "/"}}}
+        await lab.run(image="nginx:1.27", lifecycle=hook)
+        await lab.advance(2)
+        status = await lab.status()
+        assert status["restartCount"] == 1
+        assert status["lastState"]["terminated"]["exitCode"] == 0
+        said = next(text for reason, text in await lab.events() if reason == "FailedPostStartHook")
+        assert said == "PostStartHook failed"
