@@ -6,6 +6,7 @@ from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubesim.apiserver.apiextensions import controllers as apiextensions
 from kubesim.apiserver.audit import Audit
 from kubesim.apiserver.auth.authentication import (
     Impersonator,
@@ -111,6 +112,8 @@ class Cluster:
         """Bring up the control plane and the nodes; cluster_info: a kubeconfig to publish."""
         self._spawn("etcd", self.store.run())
         superuser = self.client(*SUPERUSER)
+        definitions = apiextensions.run(superuser, self.server.resources, self.clock)
+        self._spawn("apiextensions-apiserver", definitions)
         await bootstrap(superuser, address=NODE_IP.format(2), cluster_info=cluster_info)
         host = next(iter(self.nodes))
         manager = ControllerManager(self.client, self.clock, host, self._root_ca)

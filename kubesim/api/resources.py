@@ -5,6 +5,7 @@ server serves beside them, and who asks for it, is in `served`.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubesim.api import schema
 from kubesim.api.schema import Type
@@ -77,6 +78,14 @@ class Resource:
     def type(self) -> Type:
         """The type of these objects, which drives decoding, patching and field ownership."""
         return schema.type_of(self.group, self.version, self.kind)
+
+    def to_storage(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Return an object as it is stored."""
+        return obj
+
+    def from_storage(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Return a stored object as it is read."""
+        return obj
 
     def subresource(self, name: str) -> Subresource | None:
         """Return the named subresource, if there is one."""
@@ -309,6 +318,16 @@ RESOURCES: tuple[Resource, ...] = (
             Subresource("approval", "CertificateSigningRequest", STATUS),
         ),
         field_labels=("spec.signerName",),
+    ),
+    Resource(
+        "customresourcedefinitions",
+        "CustomResourceDefinition",
+        "apiextensions.k8s.io",
+        namespaced=False,
+        short_names=("crd", "crds"),
+        categories=("api-extensions",),
+        subresources=_status("CustomResourceDefinition"),
+        stored_as="apiextensions.k8s.io/customresourcedefinitions",
     ),
     Resource("roles", "Role", _RBAC),
     Resource("rolebindings", "RoleBinding", _RBAC),

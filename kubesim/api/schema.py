@@ -98,11 +98,12 @@ def definition_names() -> dict[tuple[str, str, str], str]:
 @cache
 def type_of(group: str, version: str, kind: str) -> Type:
     """Return the type of a kind. Raises KeyError for a kind that is not served."""
-    return _definition(definition_names()[group, version, kind])
+    return definition(definition_names()[group, version, kind])
 
 
 @cache
-def _definition(name: str) -> Type:
+def definition(name: str) -> Type:
+    """Return the type of a definition by its full name."""
     if name in SPECIAL:
         return Type(SPECIAL[name], name=name.rpartition(".")[2])
     return _compile(definitions()[name], name)
@@ -110,7 +111,7 @@ def _definition(name: str) -> Type:
 
 def _compile(schema: dict[str, Any], name: str = "") -> Type:
     if "$ref" in schema:
-        return _placed(_definition(schema["$ref"].removeprefix(PREFIX)), schema)
+        return _placed(definition(schema["$ref"].removeprefix(PREFIX)), schema)
     kind, form = schema.get("type", "any"), schema.get("format", "")
     if (kind, form) in SCALARS:
         return Type(SCALARS[kind, form], name=name.rpartition(".")[2])

@@ -9,6 +9,9 @@ from kubesim.api import schema
 from kubesim.api.resources import Resource
 from kubesim.api.schema import Type
 from kubesim.apiserver import errors
+from kubesim.apiserver.apiextensions import objects
+from kubesim.apiserver.apiextensions.columns import columns_of
+from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.patch import fields
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Object, Stored, dump, list_json
@@ -89,8 +92,12 @@ class Call:
     @property
     def type(self) -> Type:
         """The type of the body."""
-        own = self.kind == (self.resource.group, self.resource.version, self.resource.kind)
-        return self.resource.type if own else schema.type_of(*self.kind)
+        return self.resource.type if self._is_own_kind else schema.type_of(*self.kind)
+
+    @property
+    def _is_own_kind(self) -> bool:
+        """Whether the body is of the resource's kind, and not of a subresource's own."""
+        return self.kind == (self.resource.group, self.resource.version, self.resource.kind)
 
     def body_object(self) -> Object:
         """Return the body as an object of the right kind. Raises 400 and 415."""
@@ -113,16 +120,22 @@ class Call:
             )
         api_version = f"{group}/{version}" if group else version
         check_kind(data, kind, api_version)
-        decoder = Decoder()
         try:
-            obj: Object = decoder.decode(data, self.type)
+            obj, unknown = self._decode(data)
         except DecodeError as error:
             raise errors.bad_request(_cannot_handle(kind, version, error)) from None
-        self._report_unknown(kind, version, decoder.unknown)
+        self._report_unknown(kind, version, unknown)
         head = {"kind": kind, "apiVersion": api_version, "metadata": obj.pop("metadata", {})}
         obj.pop("kind", None)
         obj.pop("apiVersion", None)
         return head | obj
+
+    def _decode(self, data: Object) -> tuple[Object, list[str]]:
+        """Return the object in data, and the paths of the fields that its type does not have."""
+        if isinstance(self.resource, CustomResource) and self._is_own_kind:
+            return objects.decode(data, self.resource.schema)
+        decoder = Decoder()
+        return decoder.decode(data, self.type), decoder.unknown
 
     def _report_unknown(self, kind: str, version: str, unknown: list[str]) -> None:
         """Refuse, warn of, or ignore fields that do not exist, as the client asks for."""
@@ -192,8 +205,11 @@ class Call:
         self, objects: Sequence[Object], metadata: Object, *, headings: bool = True
     ) -> Object:
         """Return objects as a Table, whose rows carry as much of each as the client wants."""
+        resource = self.resource
         return table.render(
-            self.resource.full_name,
+            columns_of(resource.columns)
+            if isinstance(resource, CustomResource)
+            else resource.full_name,
             objects,
             self.clock.now(),
             list_metadata=metadata,

@@ -13,7 +13,10 @@ from kubesim.api import schema
 from kubesim.api.resources import Resource
 from kubesim.api.served import Resources
 from kubesim.apiserver import errors
+from kubesim.apiserver.apiextensions import openapi as custom
+from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.handlers.discovery import VERSION
+from kubesim.apiserver.patch.patch import media_types
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response
 
@@ -23,12 +26,6 @@ OLD_PREFIX = '"#/definitions/'
 NEW_PREFIX = '"#/components/schemas/'
 JSON = "application/json"
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-PATCH_TYPES = (
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-    "application/apply-patch+yaml",
-)
 WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 NAMED = ("get", "update", "patch", "delete")
 METHODS = {"create": "post", "update": "put", "patch": "patch", "delete": "delete", "get": "get"}
@@ -90,30 +87,36 @@ def _path(group: str, version: str) -> str:
 
 
 def _document(resources: list[Resource]) -> bytes:
-    roots = [_schema_of(r.group, r.version, r.kind) for r in resources]
-    roots += [_schema_of(r.group, r.version, r.list_kind) for r in resources]
+    roots = [_schema_of(resource, resource.kind) for resource in resources]
+    roots += [_schema_of(resource, resource.list_kind) for resource in resources]
+    known = dict(schema.definitions())
+    for resource in resources:
+        if isinstance(resource, CustomResource):
+            known |= custom.definitions(resource, schema.PREFIX)
     document = {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
         "paths": {path: item for r in resources for path, item in _path_items(r)},
-        "components": {"schemas": _closure([root for root in roots if root])},
+        "components": {"schemas": _closure([root for root in roots if root], known)},
     }
     text = json.dumps(document, separators=(",", ":"))
     return text.replace(OLD_PREFIX, NEW_PREFIX).encode()
 
 
-def _schema_of(group: str, version: str, kind: str) -> str | None:
-    return schema.definition_names().get((group, version, kind))
+def _schema_of(resource: Resource, kind: str) -> str | None:
+    if isinstance(resource, CustomResource):
+        return custom.component_name(resource, kind)
+    return schema.definition_names().get((resource.group, resource.version, kind))
 
 
-def _closure(roots: list[str]) -> Object:
+def _closure(roots: list[str], known: Object) -> Object:
     """The definitions of these names and of all that they refer to."""
     found: Object = {}
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found[name] = schema.definitions()[name]
+            found[name] = known[name]
             waiting += _references(found[name])
     return dict(sorted(found.items()))
 
@@ -124,7 +127,7 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
     elif isinstance(value, dict):
         for key, item in value.items():
-            if key == "$ref":
+            if key == "$ref" and isinstance(item, str):
                 yield item.removeprefix(schema.PREFIX)
             else:
                 yield from _references(item)
@@ -146,7 +149,7 @@ def _operations(resource: Resource, verbs: list[str]) -> Object:
 
 def _operation(resource: Resource, verb: str) -> Object:
     kind = resource.list_kind if verb == "list" else resource.kind
-    name = _schema_of(resource.group, resource.version, kind)
+    name = _schema_of(resource, kind)
     content = {JSON: {"schema": {"$ref": f"{schema.PREFIX}{name}"}}}
     operation: Object = {
         "responses": {"200": {"description": "OK", "content": content}},
@@ -160,7 +163,8 @@ def _operation(resource: Resource, verb: str) -> Object:
     if verb in ("create", "update"):
         operation["requestBody"] = {"content": content}
     if verb == "patch":
-        operation["requestBody"] = {"content": {media_type: {} for media_type in PATCH_TYPES}}
+        spoken = media_types(resource)
+        operation["requestBody"] = {"content": {media_type: {} for media_type in spoken}}
     if verb in ("create", "update", "patch"):
         operation["parameters"] = [_query(name) for name in WRITE_PARAMETERS]
     return operation

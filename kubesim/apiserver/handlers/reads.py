@@ -18,7 +18,6 @@ from kubesim.apiserver.handlers.watch import (
     stream,
 )
 from kubesim.apiserver.patch import fields
-from kubesim.apiserver.registry import subresources
 from kubesim.apiserver.registry.cacher import (
     EVERYTHING,
     INDEXED,
@@ -58,7 +57,8 @@ class Reads:
         """Answer with one object, or its scale."""
         stored = self._registry.get(call.resource, call.info.namespace, call.info.name)
         if call.info.subresource == "scale":
-            return call.answer_object(200, subresources.scale_of(stored.object))
+            strategy = self._registry.strategy(call.resource)
+            return call.answer_object(200, strategy.scale_of(stored.object))
         return call.answer(200, stored)
 
     def list_objects(self, call: Call) -> Response:

@@ -89,12 +89,14 @@ class Writes:
         return call.answer(200 if exists else 201, stored)
 
     def _rescale(self, call: Call, change: Change) -> Response:
+        strategy = self._registry.strategy(call.resource)
+
         def transform(current: Object) -> Object:
-            scale = call.read(change(subresources.scale_of(current)))
-            return subresources.rescale(current, scale)
+            scale = call.read(change(strategy.scale_of(current)))
+            return strategy.rescale(current, scale)
 
         stored = self._registry.update(call.context(), call.info.name, transform)
-        return call.answer_object(200, subresources.scale_of(stored.object))
+        return call.answer_object(200, strategy.scale_of(stored.object))
 
     def delete(self, call: Call) -> Response:
         """Delete an object, or begin to."""

@@ -54,6 +54,11 @@ def too_many(path: str, count: int, limit: int) -> Cause:
     )
 
 
+def wrong_type(path: str, value: Any, detail: str) -> Cause:
+    """A value is of another type than its place."""
+    return _cause("FieldValueTypeInvalid", path, f"Invalid value: {_show(value)}", detail)
+
+
 def immutable(path: str, new: Any, old: Any) -> Sequence[Cause]:
     """A value changed that may not."""
     return [] if new == old else [invalid(path, new, "field is immutable")]

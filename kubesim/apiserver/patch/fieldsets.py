@@ -89,7 +89,7 @@ def child_type(of: Type, key: str) -> Type:
     """Return the type of a field or a map's value."""
     if of.kind == "map":
         return of.item or ANYTHING
-    return of.fields.get(key, ANYTHING)
+    return of.fields.get(key) or of.item or ANYTHING
 
 
 def is_leaf(value: Any, of: Type) -> bool:

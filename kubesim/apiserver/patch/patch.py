@@ -9,7 +9,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
+from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.patch import fields, strategic
 from kubesim.apiserver.patch.apply import Declaration, apply
@@ -32,9 +34,15 @@ def media_type(call: Call) -> str:
     """Return which kind of patch a call carries. Raises 415."""
     content_type = call.request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
-    if kind not in MEDIA_TYPES:
-        raise errors.unsupported_media_type(MEDIA_TYPES)
+    if kind not in media_types(call.resource):
+        raise errors.unsupported_media_type(media_types(call.resource))
     return kind
+
+
+def media_types(resource: Resource) -> list[str]:
+    """Return the kinds of patch for a resource; a strategic one needs a Go type's merge keys."""
+    custom = isinstance(resource, CustomResource)
+    return [each for each in MEDIA_TYPES if each != STRATEGIC_PATCH or not custom]
 
 
 def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:

@@ -185,6 +185,6 @@ class Cachers:
         """Return a resource's cacher."""
         key = (resource.prefix, resource.api_version)
         known = self._cachers.get(key)
-        if not known:
+        if not known or known.resource is not resource:
             known = self._cachers[key] = Cacher(self._storage, resource)
         return known

@@ -3,9 +3,10 @@
 from typing import Any
 
 from kubesim.api.resources import Resource
+from kubesim.apiserver.apiextensions import definition
 from kubesim.apiserver.registry import defaulting, workload_defaults
 
-DEFAULTS = defaulting.DEFAULTS | workload_defaults.DEFAULTS
+DEFAULTS = defaulting.DEFAULTS | workload_defaults.DEFAULTS | definition.DEFAULTS
 
 
 def apply_defaults(resource: Resource, obj: dict[str, Any]) -> None:

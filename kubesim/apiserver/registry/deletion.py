@@ -77,6 +77,7 @@ def deleting(
 
     The object itself, unchanged, means that its deletion is waiting already.
     """
+    current = strategy.before_deletion(current, now)
     metadata = dict(current["metadata"])
     if metadata.get("deletionTimestamp"):
         if not _shorten(metadata, options.grace_period):

@@ -19,7 +19,6 @@ from kubesim.apiserver.registry.deletion import DeleteOptions, check_preconditio
 from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.registry.strategies import strategy_for
 from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep
-from kubesim.apiserver.validation import validate, validate_update
 from kubesim.clock import Clock
 
 SUFFIX_LENGTH = 5
@@ -55,7 +54,7 @@ class Registry:
     def strategy(self, resource: Resource) -> Strategy:
         """Return a resource's strategy."""
         known = self._strategies.get(resource.full_name)
-        if not known:
+        if not known or known.resource is not resource:
             known = self._strategies[resource.full_name] = strategy_for(resource)
         return known
 
@@ -77,7 +76,7 @@ class Registry:
         self.admission.create(context, obj)
         strategy = self.strategy(resource)
         strategy.prepare_create(obj)
-        validate(resource, obj)
+        strategy.validate(obj)
         self._ask_validators(context, obj, None)
         if self.storage.get(resource, context.namespace, metadata["name"]):
             raise errors.already_exists(resource.full_name, metadata["name"])
@@ -177,7 +176,7 @@ class Registry:
             return strategy.prepare_status_update(new, old)
         if context.subresource in ("", "scale"):
             strategy.prepare_update(new, old)
-            validate_update(context.resource, new, old)
+            strategy.validate_update(new, old)
             strategy.complete(self.storage, new)
         elif context.subresource == "finalize":
             keep(new, old, "status")

@@ -75,12 +75,12 @@ class Storage:
         """Return a record's object, decoded once while it is recent."""
         recent = self._recent.get(record.key, ())
         for known in recent:
-            if known.revision == record.revision:
+            if known.revision == record.revision and known.resource is resource:
                 return known
         assert record.value is not None
         obj = json.loads(record.value)
         obj["metadata"]["resourceVersion"] = str(record.revision)
-        stored = Stored(obj, record.revision, resource)
+        stored = Stored(resource.from_storage(obj), record.revision, resource)
         if not recent or recent[0].revision < record.revision:
             self._keep(record.key, stored)
         return stored
@@ -117,7 +117,7 @@ class Storage:
     def _write(self, resource: Resource, obj: Object, expected: int, lease: int) -> Stored | None:
         key = self._key(resource, obj)
         obj["metadata"].pop("resourceVersion", None)
-        result = self.store.txn({key: expected}, [Put(key, dump(obj), lease)])
+        result = self.store.txn({key: expected}, [Put(key, dump(resource.to_storage(obj)), lease)])
         if not result.succeeded:
             return None
         obj["metadata"]["resourceVersion"] = str(result.revision)

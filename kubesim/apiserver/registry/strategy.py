@@ -10,7 +10,8 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apimachinery.quantity import parse
-from kubesim.apiserver.registry import addresses
+from kubesim.apiserver import validation
+from kubesim.apiserver.registry import addresses, subresources
 from kubesim.apiserver.registry.defaulting import containers
 from kubesim.apiserver.registry.storage import Storage
 
@@ -70,8 +71,28 @@ class Strategy:
             keep(kept["metadata"], new["metadata"], field)
         return kept
 
+    def validate(self, obj: Object) -> None:
+        """Refuse a new object that breaks a rule. Raises 422."""
+        validation.validate(self.resource, obj)
+
+    def validate_update(self, new: Object, old: Object) -> None:
+        """Refuse a change that breaks a rule. Raises 422."""
+        validation.validate_update(self.resource, new, old)
+
     def complete(self, storage: Storage, obj: Object) -> None:
         """Add to a valid object what only the server can choose."""
+
+    def scale_of(self, obj: Object) -> Object:
+        """Return the Scale of an object."""
+        return subresources.scale_of(obj)
+
+    def rescale(self, obj: Object, scale: Object) -> Object:
+        """Return an object with the replicas that a Scale asks for. Raises 422."""
+        return subresources.rescale(obj, scale)
+
+    def before_deletion(self, obj: Object, now: datetime) -> Object:
+        """Return an object as it is when its deletion begins."""
+        return obj
 
     def grace_period(self, obj: Object, asked: int | None) -> int:
         """Return the seconds that a deletion of a graceful resource waits."""

@@ -49,15 +49,26 @@ def selector_text(selector: Object) -> str:
 
 def rescale(obj: Object, scale: Object) -> Object:
     """Return an object with the replicas that a Scale asks for. Raises 422."""
-    replicas = scale.get("spec", {}).get("replicas", 0)
-    metadata = dict(obj["metadata"])
+    spec = obj["spec"] | {"replicas": wanted_replicas(obj, scale)}
+    return at_version_of(obj | {"spec": spec}, scale)
+
+
+def wanted_replicas(obj: Object, scale: Object) -> int:
+    """Return how many replicas a Scale asks for. Raises 422."""
+    replicas: int = scale.get("spec", {}).get("replicas", 0)
     if replicas < 0:
         cause = fields.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
-        raise errors.invalid("Scale.autoscaling", metadata["name"], [cause])
+        raise errors.invalid("Scale.autoscaling", obj["metadata"]["name"], [cause])
+    return replicas
+
+
+def at_version_of(obj: Object, scale: Object) -> Object:
+    """Return an object that is only to be written if it is still what the Scale was made of."""
+    metadata = dict(obj["metadata"])
     version = scale.get("metadata", {}).get("resourceVersion")
     if version:
         metadata["resourceVersion"] = version
-    return obj | {"metadata": metadata, "spec": obj["spec"] | {"replicas": replicas}}
+    return obj | {"metadata": metadata}
 
 
 def bind(pod: Object, binding: Object, now: datetime) -> Object:

@@ -3,7 +3,7 @@
 See https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ INCLUDES = ("None", "Metadata", "Object", "")
 
 
 def render(
-    resource: str,
+    resource: str | Sequence[Column],
     objects: Iterable[Object],
     now: datetime,
     *,
@@ -28,8 +28,9 @@ def render(
 ) -> Object:
     """A Table with a row an object.
 
-    resource: as `pods` or `deployments.apps`; include: how much of each object its row carries,
-    one of INCLUDES; headings: watch events after the first have none; version: of meta.k8s.io.
+    resource: as `pods` or `deployments.apps`, or the columns of another; include: how much of each
+    object its row carries, one of INCLUDES; headings: watch events after the first have none;
+    version: of meta.k8s.io.
     Raises StatusError 400.
     """
     if include not in INCLUDES:
@@ -37,7 +38,7 @@ def render(
             f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": '
             "must be 'Metadata', 'Object', 'None', or empty"
         )
-    columns = columns_of(resource)
+    columns = columns_of(resource) if isinstance(resource, str) else resource
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",

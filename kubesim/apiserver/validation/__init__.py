@@ -3,17 +3,19 @@
 The tables name what is checked for which resource; a violation becomes a cause of a 422.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
+from kubesim.apiserver.apiextensions import definition
 from kubesim.apiserver.patch.fields import Cause
 from kubesim.apiserver.validation import apps, batch, core, discovery, names, pods, rbac, services
 from kubesim.apiserver.validation.metadata import NameCheck, metadata, metadata_update
 
 Object = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io"
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 NAMES: dict[str, NameCheck] = {
     "namespaces": names.dns_label,
@@ -38,6 +40,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "nodes": core.node,
     "events": core.event,
     "leases.coordination.k8s.io": core.lease,
+    _DEFINITIONS: definition.check,
     f"roles.{_RBAC}": rbac.role,
     f"clusterroles.{_RBAC}": rbac.cluster_role,
     f"rolebindings.{_RBAC}": rbac.role_binding,
@@ -55,24 +58,27 @@ UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
     "configmaps": core.config_map_update,
     "secrets": core.secret_update,
     "nodes": core.node_update,
+    _DEFINITIONS: definition.check_update,
     f"rolebindings.{_RBAC}": rbac.binding_update,
     f"clusterrolebindings.{_RBAC}": rbac.binding_update,
 }
 
 
-def validate(resource: Resource, obj: Object) -> None:
-    """Check a new object. Raises 422."""
-    _refuse(resource, obj, list(_causes(resource, obj)))
+def validate(resource: Resource, obj: Object, also: Iterable[Cause] = ()) -> None:
+    """Check a new object, of which something may be known to be wrong. Raises 422."""
+    _refuse(resource, obj, [*_causes(resource, obj), *also])
 
 
-def validate_update(resource: Resource, new: Object, old: Object) -> None:
+def validate_update(
+    resource: Resource, new: Object, old: Object, also: Iterable[Cause] = ()
+) -> None:
     """Check a changed object and the change. Raises 422."""
     causes = list(metadata_update(new["metadata"], old["metadata"]))
     update_rules = UPDATE_RULES.get(resource.full_name)
     causes += _causes(resource, new)
     if update_rules:
         causes += update_rules(new, old)
-    _refuse(resource, new, causes)
+    _refuse(resource, new, [*causes, *also])
 
 
 def _causes(resource: Resource, obj: Object) -> Iterator[Cause]:

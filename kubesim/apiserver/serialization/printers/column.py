@@ -9,7 +9,7 @@ from kubesim.apiserver.serialization.printers.pods import human_duration, parse_
 
 Object = dict[str, Any]
 Cell = str | int | bool
-Printer = Callable[[Object, datetime], Cell]
+Printer = Callable[[Object, datetime], Cell | None]
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"
@@ -24,6 +24,7 @@ class Column:
     type: str = "string"
     format: str = ""
     wide: bool = False
+    description: str = ""
 
     def definition(self) -> Object:
         """The column in the wire form of meta.k8s.io/v1 TableColumnDefinition."""
@@ -31,7 +32,7 @@ class Column:
             "name": self.name,
             "type": self.type,
             "format": self.format,
-            "description": "",
+            "description": self.description,
             "priority": int(self.wide),
         }
 
