@@ -14,6 +14,7 @@ from kubesim.clientgo.leaderelection import LeaderElector, identity_of
 from kubesim.clock import Clock
 from kubesim.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from kubesim.controllers.controller import Controller
+from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpoints import EndpointsController
@@ -42,6 +43,7 @@ SERVICE_ACCOUNT_GROUPS = (
 )
 CONTROLLERS: tuple[type[Controller], ...] = (
     ClusterRoleAggregationController,
+    CronJobController,
     DaemonSetController,
     DeploymentController,
     EndpointSliceController,

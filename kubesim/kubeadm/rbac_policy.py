@@ -169,6 +169,13 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
     "clusterrole-aggregation-controller": [
         rule(f"{READ} escalate patch update", "clusterroles", "rbac.authorization.k8s.io"),
     ],
+    "cronjob-controller": [
+        rule(f"{READ} create delete patch update", "jobs", "batch"),
+        rule(f"{READ} update", "cronjobs", "batch"),
+        rule("update", "cronjobs/status cronjobs/finalizers", "batch"),
+        rule("delete list", "pods"),
+        _events(),
+    ],
     "daemon-set-controller": [
         rule(READ, "daemonsets", EXTENDED),
         rule("update", "daemonsets/status daemonsets/finalizers", EXTENDED),

@@ -45,8 +45,8 @@ def sealed_objects(monkeypatch):
 class World:
     """An API server, a stepped clock, and whatever else a test starts."""
 
-    def __init__(self):
-        self.clock = Clock(speed=0)
+    def __init__(self, start=None):
+        self.clock = Clock(speed=0, start=start)
         self.server = APIServer(Etcd(clock=self.clock), self.clock)
         self.api = self.connect("kubernetes-admin", ("system:masters", "system:authenticated"))
         self.kubelets = {}
@@ -111,15 +111,27 @@ class World:
         )
 
     async def create_job(self, name="work", template=None, **spec):
-        containers = [{"name": "main", "image": "busybox:1.36"}]
-        pod = {"restartPolicy": "Never", "containers": containers, **(template or {})}
         job = {
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": {"name": name, "namespace": "default"},
-            "spec": {"template": {"spec": pod}, **spec},
+            "spec": {"template": {"spec": busybox_that_ends(template)}, **spec},
         }
         return await self.api.create("jobs.batch", job)
+
+    async def create_cron_job(self, name="tick", schedule="* * * * *", **spec):
+        template = {"spec": {"template": {"spec": busybox_that_ends()}}}
+        cron_job = {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {
+                "schedule": schedule,
+                "jobTemplate": template | {"metadata": {"labels": {"of": name}}},
+                **spec,
+            },
+        }
+        return await self.api.create("cronjobs.batch", cron_job)
 
     async def end_pod(self, pod, code=0):
         """Let the one container of a Pod exit."""
@@ -291,6 +303,12 @@ class FakeKubelet:
             await self.client.create(leases, lease)
 
 
+def busybox_that_ends(changed=None):
+    """The spec of a Pod that is not restarted."""
+    containers = [{"name": "main", "image": "busybox:1.36"}]
+    return {"restartPolicy": "Never", "containers": containers, **(changed or {})}
+
+
 def node(name, *, labels=None, taints=(), cpu="4", memory="8Gi", pods="110", now=""):
     capacity = {"cpu": cpu, "memory": memory, "pods": pods}
     return {
@@ -329,8 +347,8 @@ def make_world():
     """`async with make_world(nodes=2, controllers=True, scheduler=True) as world`."""
 
     @asynccontextmanager
-    async def make(*, nodes=0, controllers=True, scheduler=True, ready=True):
-        world = World()
+    async def make(*, nodes=0, controllers=True, scheduler=True, ready=True, start=None):
+        world = World(start)
         for number in range(1, nodes + 1):
             await world.add_node(f"node-{number}", ready=ready)
         if controllers:

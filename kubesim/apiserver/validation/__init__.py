@@ -27,6 +27,7 @@ NAMES: dict[str, NameCheck] = {
 }
 RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "pods": pods.pod,
+    "cronjobs.batch": batch.cron_job,
     "jobs.batch": batch.job,
     "controllerrevisions.apps": apps.controller_revision,
     "daemonsets.apps": apps.daemon_set,

@@ -1,8 +1,10 @@
 """Validation of Jobs and CronJobs (pkg/apis/batch/validation)."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kubesim.apimachinery import cron
 from kubesim.apimachinery.labels import matches
 from kubesim.apiserver.patch.fields import (
     Cause,
@@ -13,7 +15,7 @@ from kubesim.apiserver.patch.fields import (
 )
 from kubesim.apiserver.validation.containers import not_negative
 from kubesim.apiserver.validation.failurepolicy import failure_policy, success_policy
-from kubesim.apiserver.validation.metadata import annotations, labels, selector
+from kubesim.apiserver.validation.metadata import annotations, each, labels, selector
 from kubesim.apiserver.validation.pods import pod_spec
 
 Object = dict[str, Any]
@@ -36,6 +38,9 @@ FROZEN = (
     "managedBy",
     "successPolicy",
 )
+CONCURRENCY = ("Allow", "Forbid", "Replace")
+LONGEST_CRON_NAME = 63 - 11  # a Job is named after its CronJob and its minute
+ZONE_PART = re.compile(r"[A-Za-z0-9.+_-]{1,14}")
 SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
 
 
@@ -133,6 +138,56 @@ def _restart_policy(spec: Object, path: str) -> Iterator[Cause]:
     elif "podFailurePolicy" in spec and policy != "Never":
         why = 'only "Never" is supported when podFailurePolicy is specified'
         yield invalid(path, policy, why)
+
+
+def cron_job(obj: Object) -> Iterator[Cause]:
+    """Check a CronJob."""
+    name, spec = obj["metadata"].get("name", ""), obj["spec"]
+    yield from _schedule(spec)
+    yield from not_negative(spec.get("startingDeadlineSeconds", 0), "spec.startingDeadlineSeconds")
+    if spec["concurrencyPolicy"] not in CONCURRENCY:
+        yield not_supported("spec.concurrencyPolicy", spec["concurrencyPolicy"], CONCURRENCY)
+    job, path = spec["jobTemplate"]["spec"], "spec.jobTemplate.spec"
+    yield from job_spec(job, path)
+    if "selector" in job:
+        yield invalid(f"{path}.selector", job["selector"], "`selector` will be auto-generated")
+    if job.get("manualSelector"):
+        yield not_supported(f"{path}.manualSelector", True, ("nil", "false"))
+    for field in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
+        yield from not_negative(spec[field], f"spec.{field}")
+    if len(name) > LONGEST_CRON_NAME:
+        why = f"must be no more than {LONGEST_CRON_NAME} characters"
+        yield invalid("metadata.name", name, why)
+
+
+def _schedule(spec: Object) -> Iterator[Cause]:
+    schedule, zone = spec["schedule"], spec.get("timeZone")
+    if not schedule:
+        yield required("spec.schedule")
+    elif "TZ" in schedule:
+        why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        yield invalid("spec.schedule", schedule, why)
+    else:
+        try:
+            cron.parse(schedule)
+        except cron.CronError as error:
+            yield invalid("spec.schedule", schedule, str(error))
+    if zone is not None:
+        yield from each("spec.timeZone", zone, _time_zone(zone))
+
+
+def _time_zone(zone: str) -> Iterator[str]:
+    if not zone:
+        yield "must be nil or non-empty string"
+    elif zone.lower() == "local":
+        yield "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+    elif not all(ZONE_PART.fullmatch(part) for part in zone.split("/")):
+        yield f"unknown time zone {zone}"
+    else:
+        try:
+            cron.time_zone(zone)
+        except cron.CronError as error:
+            yield str(error)
 
 
 def job_update(new: Object, old: Object) -> Iterator[Cause]:

@@ -34,6 +34,7 @@ async def test_nobody_is_refused_anything(make_world):
         await world.create_deployment(replicas=4)
         await world.create_daemon_set()
         await world.create_job(ttlSecondsAfterFinished=5, parallelism=2, completions=2)
+        await world.create_cron_job(successfulJobsHistoryLimit=0)
         await world.settle()
         for pod in await world.items("pods", label_selector="job-name=work"):
             await world.end_pod(pod)

@@ -1,15 +1,20 @@
 """Columns of the resources of the group batch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from kubesim.apimachinery.objects import condition_status
 from kubesim.apiserver.serialization.printers.column import (
     AGE,
     NAME,
+    NONE,
     TEMPLATE,
+    Cell,
     Column,
     Object,
+    field,
+    since,
 )
 from kubesim.apiserver.serialization.printers.pods import human_duration, parse_time
 
@@ -40,7 +45,39 @@ def _status(job: Object, _now: datetime) -> str:
     return true[0] if true else "Running"
 
 
+def _of_jobs(column: Column) -> Column:
+    """A column of Jobs, of those that a CronJob makes."""
+
+    def cell(cron_job: Object, now: datetime) -> Cell | None:
+        return column.cell(cron_job.get("spec", {}).get("jobTemplate") or {}, now)
+
+    return replace(column, cell=cell)
+
+
+def _suspended(cron_job: Object, _now: datetime) -> str:
+    return str(bool(cron_job.get("spec", {}).get("suspend")))
+
+
+def _active(cron_job: Object, _now: datetime) -> int:
+    return len(cron_job.get("status", {}).get("active") or ())
+
+
+def _last_schedule(cron_job: Object, now: datetime) -> str:
+    last = cron_job.get("status", {}).get("lastScheduleTime")
+    return since(last, now) if last else NONE
+
+
 COLUMNS: dict[str, Sequence[Column]] = {
+    "cronjobs.batch": (
+        NAME,
+        Column("Schedule", field("spec", "schedule")),
+        Column("Timezone", field("spec", "timeZone", default=NONE)),
+        Column("Suspend", _suspended),
+        Column("Active", _active, type="integer"),
+        Column("Last Schedule", _last_schedule),
+        AGE,
+        *(_of_jobs(column) for column in TEMPLATE),
+    ),
     "jobs.batch": (
         NAME,
         Column("Status", _status),
