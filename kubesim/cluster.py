@@ -19,6 +19,7 @@ from kubesim.apiserver.auth.escalation import Escalation
 from kubesim.apiserver.auth.node_authorizer import NodeAuthorizer
 from kubesim.apiserver.auth.node_restriction import restrict_nodes
 from kubesim.apiserver.auth.reviews import Reviews
+from kubesim.apiserver.endpoint import ControlPlaneEndpoint
 from kubesim.apiserver.handlers import streams
 from kubesim.apiserver.registry.lookup import Lookup
 from kubesim.apiserver.registry.storage import Object
@@ -26,19 +27,21 @@ from kubesim.apiserver.request import Request, RequestInfo, Response
 from kubesim.apiserver.server import APIServer
 from kubesim.clientgo.client import Client
 from kubesim.clock import Clock
+from kubesim.components import Components
 from kubesim.control import Control
-from kubesim.controllers.manager import ControllerManager
 from kubesim.etcd.replicated import store_of
 from kubesim.etcd.store import Etcd
 from kubesim.kubeadm import pki
 from kubesim.kubeadm.bootstrap import bootstrap
+from kubesim.kubeadm.config import ClusterConfig
+from kubesim.kubeadm.images import component_images
+from kubesim.kubeadm.manifests import ControlPlane, static_pods
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.node import NodeConfig
-from kubesim.network.dns import ClusterDNS
+from kubesim.kubelet.static_pods import Manifests
 from kubesim.network.fabric import Network
 from kubesim.network.proxy import ServiceProxy
 from kubesim.runtime.images import ImageStore
-from kubesim.scheduler import server as scheduler
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +52,6 @@ POD_CIDR = "10.244.{}.0/24"
 CONTROL_PLANE_LABELS = (
     "node-role.kubernetes.io/control-plane",
     "node.kubernetes.io/exclude-from-external-load-balancers",
-)
-DNS_ACCOUNT = (
-    "system:serviceaccount:kube-system:coredns",
-    ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"),
 )
 SUPERUSER = ("system:apiserver", ("system:masters", "system:authenticated"))
 
@@ -80,7 +79,7 @@ def control_planes(nodes: Iterable[NodeSpec]) -> list[str]:
 class Cluster:
     """A control plane and its nodes. `server` answers as soon as the cluster is made."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the one place where all parts meet
         self,
         name: str = "kubesim",
         nodes: Sequence[NodeSpec] | None = None,
@@ -90,8 +89,10 @@ class Cluster:
         signer: Signer | None = None,
         root_ca: str = "",
         audit: Audit | None = None,
+        config: ClusterConfig | None = None,
     ) -> None:
         self.clock = clock or Clock()
+        self.config = config or ClusterConfig(name)
         self.nodes = {node.name: node for node in nodes or default_nodes(name)}
         self._root_ca = root_ca
         self.store = store or store_of(control_planes(self.nodes.values()), self.clock)
@@ -100,13 +101,19 @@ class Cluster:
         self.server = self._api_server(signer or pki.TokenKey.generate())
         self.network = Network(self.clock)
         self.images = ImageStore()
-        self._kubelets = {
-            config.name: self._kubelet(config) for config in _node_configs(self.nodes.values())
-        }
+        configs = {each.name: each for each in _node_configs(self.nodes.values())}
+        addresses = {host: configs[host].ip for host in control_planes(self.nodes.values())}
+        self.endpoint = ControlPlaneEndpoint(self.server, addresses)
+        components = Components(self.endpoint, self.network, self.clock, root_ca)
+        for image in component_images(self.config.version, components.programs()):
+            self.images.add(image)
+        self._kubelets = {name: self._kubelet(each) for name, each in configs.items()}
+        for host, address in addresses.items():
+            self._write_manifests(host, address, [*addresses.items()])
 
     def client(self, user: str, groups: Sequence[str] = ("system:authenticated",)) -> Client:
         """A client in this process, in the name of a user."""
-        return Client(self.server, user, groups)
+        return Client(self.endpoint, user, groups)
 
     async def start(self, cluster_info: str = "") -> None:
         """Bring up the control plane and the nodes; cluster_info: a kubeconfig to publish."""
@@ -114,20 +121,18 @@ class Cluster:
         superuser = self.client(*SUPERUSER)
         definitions = apiextensions.run(superuser, self.server.resources, self.clock)
         self._spawn("apiextensions-apiserver", definitions)
-        await bootstrap(superuser, address=NODE_IP.format(2), cluster_info=cluster_info)
-        host = next(iter(self.nodes))
-        manager = ControllerManager(self.client, self.clock, host, self._root_ca)
-        self._spawn("kube-controller-manager", manager.run())
-        self._spawn("kube-scheduler", scheduler.run(self.client, self.clock, host))
+        address = NODE_IP.format(2)
+        await bootstrap(
+            superuser, self.config, address=address, cluster_info=cluster_info, ca_pem=self._root_ca
+        )
         proxy = ServiceProxy(self.client("system:kube-proxy"), self.network, self.clock)
         self._spawn("kube-proxy", proxy.run())
-        dns = ClusterDNS(self.client(*DNS_ACCOUNT), self.network, self.clock)
-        self._spawn("coredns", dns.run())
         for name in self.nodes:
             await self.start_node(name)
 
     async def stop(self) -> None:
         """Stop every part; the store keeps what it has."""
+        self.endpoint.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -143,9 +148,18 @@ class Cluster:
         if not self._kubelets[name].running:
             self._spawn(f"kubelet {name}", self._kubelets[name].run())
 
+    def manifests(self, node: str) -> Manifests:
+        """Return the directory of static Pods on a node."""
+        return self._kubelets[node].manifests
+
     def add_image(self, reference: str) -> None:
         """Make an image known to every node. Raises ValueError when it cannot be simulated."""
         self.images.load(reference)
+
+    def _write_manifests(self, name: str, address: str, members: list[tuple[str, str]]) -> None:
+        node = ControlPlane(self.config, name, address, self.config.version, members)
+        for file, pod in static_pods(node).items():
+            self._kubelets[name].manifests.write(file, pod)
 
     def _kubelet(self, config: NodeConfig) -> Kubelet:
         client = self.client(f"system:node:{config.name}", ("system:nodes", "system:authenticated"))

@@ -7,12 +7,12 @@ gets is shared with the server's cache and with all others: it is copied before 
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from kubesim.api.resources import Resource
+from kubesim.api.served import Resources
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.request import Request, Response, UserInfo
-from kubesim.apiserver.server import APIServer
 from kubesim.clientgo import discovery
 
 Object = dict[str, Any]
@@ -24,11 +24,22 @@ PATCH_TYPES = {
 }
 
 
+class Server(Protocol):
+    """What answers requests, and knows about which resources."""
+
+    @property
+    def resources(self) -> Resources:
+        """What it serves."""
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request; an error becomes its Status, nothing is ever raised."""
+
+
 class Client:
     """Calls an API server in the name of a user. A resource is "plural[.group]"."""
 
     def __init__(
-        self, server: APIServer, user: str, groups: Sequence[str] = ("system:authenticated",)
+        self, server: Server, user: str, groups: Sequence[str] = ("system:authenticated",)
     ) -> None:
         self._server = server
         self._user = UserInfo(user, groups=tuple(groups))

@@ -6,12 +6,12 @@ not agree; a holder that could not renew for 10 s stops leading.
 """
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Callable, Coroutine
 
 from kubesim.apimachinery.objects import Object, micro_timestamp
 from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo import klog
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.events import EventRecorder
 from kubesim.clock import Clock
@@ -45,7 +45,7 @@ class LeaderElector:
         self._recorder = recorder
         self._observed: Object = {}
         self._observed_at = float("-inf")
-        self._log = logging.getLogger(f"kubesim.clientgo.leaderelection.{name}")
+        self._lease = f"{NAMESPACE}/{name}"
 
     async def run(self, lead: Callable[[], Coroutine[None, None, None]]) -> None:
         """Become leader, lead until the Lease is lost, and start over; until cancelled."""
@@ -57,8 +57,10 @@ class LeaderElector:
                 leading.cancel()
 
     async def _acquire(self) -> None:
+        self._say("leaderelection.go:257", f"attempting to acquire leader lease {self._lease}...")
         while not await self._try_to_hold():
             await self._clock.sleep(RETRY_PERIOD)
+        self._say("leaderelection.go:271", f"successfully acquired lease {self._lease}")
         message = f"{self._identity} became leader"
         self._recorder.event(self._observed, "Normal", "LeaderElection", message)
 
@@ -69,14 +71,19 @@ class LeaderElector:
             await self._clock.sleep(RETRY_PERIOD)
             if await self._try_to_hold():
                 renewed = self._clock.monotonic()
+        self._say("leaderelection.go:303", f"failed to renew lease {self._lease}: timed out")
         message = f"{self._identity} stopped leading"
         self._recorder.event(self._observed, "Normal", "LeaderElection", message)
+
+    def _say(self, source: str, message: str) -> None:
+        klog.info(self._clock.now(), source, message)
 
     async def _try_to_hold(self) -> bool:
         try:
             return await self._create_or_update()
         except StatusError as error:
-            self._log.info("could not get the lease: %s", error)
+            now, text = self._clock.now(), f"error retrieving resource lock {self._lease}: {error}"
+            klog.error(now, "leaderelection.go:436", text)
             return False
 
     async def _create_or_update(self) -> bool:

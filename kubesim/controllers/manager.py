@@ -7,11 +7,13 @@ audit and `managedFields` tell who did what; the shared caches belong to the man
 import asyncio
 from collections.abc import Callable, Sequence
 
+from kubesim.clientgo import klog
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.events import EventRecorder
 from kubesim.clientgo.informer import InformerFactory
 from kubesim.clientgo.leaderelection import LeaderElector, identity_of
 from kubesim.clock import Clock
+from kubesim.controllers.clientbuilder import make_accounts
 from kubesim.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.cronjob import CronJobController
@@ -93,8 +95,12 @@ class ControllerManager:
         controllers = self._make_controllers(informers)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(informers.run())
+            tasks.create_task(make_accounts(self._client, self._clock))
             await informers.wait_synced()
             for controller in controllers:
+                now, name = self._clock.now(), controller.name
+                klog.info(now, "controllermanager.go:797", "Started controller", controller=name)
+                klog.info(now, "shared_informer.go:356", "Caches are synced", controller=name)
                 tasks.create_task(controller.run(), name=controller.name)
 
     def _make_controllers(self, informers: InformerFactory) -> list[Controller]:

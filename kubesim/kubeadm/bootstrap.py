@@ -1,32 +1,43 @@
 """What is in a cluster before anybody creates anything.
 
 The API server itself makes the namespaces, the default roles and the `kubernetes` Service; kubeadm
-adds `cluster-info` and the DNS Service. Objects that are there already are left as they are, but
-for `cluster-info`.
+adds its configuration, `cluster-info` and the addons. Objects that are there already are left as
+they are, but for `cluster-info`.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.client import Client
 from kubesim.kubeadm import rbac_policy
+from kubesim.kubeadm.addons import addons
+from kubesim.kubeadm.config import ClusterConfig
+from kubesim.kubeadm.uploadconfig import configuration
 
 Object = dict[str, Any]
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SERVICE_IP = "10.96.0.1"
-DNS_IP = "10.96.0.10"
 SECURE_PORT = 6443
 
 
-async def bootstrap(client: Client, *, address: str, cluster_info: str) -> None:
+async def bootstrap(
+    client: Client, config: ClusterConfig, *, address: str, cluster_info: str, ca_pem: str
+) -> None:
     """Create what is missing.
 
     client: of a user who may do everything; address: IP of the control plane's node; cluster_info:
-    a kubeconfig without credentials, as YAML.
+    a kubeconfig without credentials, as YAML; ca_pem: the certificate of the cluster's CA.
     """
-    for resource, obj in _objects(address):
+    endpoint = f"{address}:{SECURE_PORT}"
+    objects = chain(
+        _objects(address),
+        configuration(config, endpoint, ca_pem),
+        addons(config, f"https://{endpoint}"),
+    )
+    for resource, obj in objects:
         try:
             await client.create(resource, obj)
         except StatusError as error:
@@ -46,7 +57,6 @@ def _objects(address: str) -> Iterator[tuple[str, Object]]:
     yield "services", _kubernetes_service()
     yield "endpoints", _kubernetes_endpoints(address)
     yield "endpointslices.discovery.k8s.io", _kubernetes_slice(address)
-    yield "services", _dns_service()
     yield "roles.rbac.authorization.k8s.io", _cluster_info_role()
     yield "rolebindings.rbac.authorization.k8s.io", _cluster_info_binding()
 
@@ -79,20 +89,6 @@ def _kubernetes_slice(address: str) -> Object:
     port = {"name": "https", "port": SECURE_PORT, "protocol": "TCP"}
     endpoint = {"addresses": [address], "conditions": {"ready": True}}
     return {**made, "addressType": "IPv4", "endpoints": [endpoint], "ports": [port]}
-
-
-def _dns_service() -> Object:
-    service = _object("Service", "kube-dns", "kube-system")
-    service["metadata"]["labels"] = {
-        "k8s-app": "kube-dns",
-        "kubernetes.io/cluster-service": "true",
-        "kubernetes.io/name": "CoreDNS",
-    }
-    ports = [
-        {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
-        {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
-    ]
-    return {**service, "spec": {"clusterIP": DNS_IP, "ports": ports}}
 
 
 def _cluster_info(kubeconfig: str) -> Object:

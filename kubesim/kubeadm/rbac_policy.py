@@ -270,6 +270,12 @@ USER_BINDINGS = {
 }
 
 
+def binding_to(name: str, role: str, account: str) -> Object:
+    """A ClusterRoleBinding of one's own, of a role to an account of kube-system."""
+    made = _binding(name, role, [_account(account)])
+    return {**made, "metadata": {"name": name}}
+
+
 def cluster_roles() -> Iterator[Object]:
     """Every default ClusterRole."""
     rules = dict(CLUSTER_ROLES)

@@ -11,6 +11,7 @@ from kubesim.clock import Clock
 from kubesim.kubelet.node import NodeConfig
 from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime.container import MountPoint, Sandbox
+from kubesim.runtime.filesystem import Directory
 from kubesim.runtime.images import ImageStore
 
 
@@ -25,6 +26,7 @@ class NodeContext:
     network: Network
     recorder: EventRecorder
     services: Callable[[str], list[Object]]
+    disk: Directory
 
     @property
     def namespace(self) -> NetworkNamespace:

@@ -1,4 +1,4 @@
-"""The node agent: a worker for every Pod that is bound to this node."""
+"""The node agent: a worker for every Pod that is bound to this node, and for every static Pod."""
 
 import asyncio
 import logging
@@ -12,7 +12,9 @@ from kubesim.kubelet.context import NodeContext
 from kubesim.kubelet.node import NodeAgent, NodeConfig
 from kubesim.kubelet.pod_worker import PodWorker
 from kubesim.kubelet.server import ContainerServer
+from kubesim.kubelet.static_pods import Manifests, StaticPods, is_mirror
 from kubesim.network.fabric import Network
+from kubesim.runtime.filesystem import Tree
 from kubesim.runtime.images import ImageStore
 
 log = logging.getLogger(__name__)
@@ -35,9 +37,12 @@ class Kubelet:
         self.network = network
         self.clock = clock
         self.running = False
+        self.disk = Tree(clock.now)
+        self.manifests = Manifests()
         self.server = ContainerServer(config, clock, self)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._static: StaticPods | None = None
         self._powered: asyncio.Task[None] | None = None
         self.network.add_node(config.name, config.ip).pod_cidr = config.pod_cidr
         self.network.nodes[config.name].up = False
@@ -86,9 +91,12 @@ class Kubelet:
             self.network,
             recorder,
             services.cache.list,
+            self.disk.root,
         )
         agent = NodeAgent(self.config, self.client, self.clock, self.images, recorder)
+        self._static = StaticPods(context, self.manifests, agent)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._static.run())
             tasks.create_task(recorder.run())
             tasks.create_task(agent.run())
             tasks.create_task(services.run())
@@ -98,6 +106,10 @@ class Kubelet:
 
     def _pod_changed(self, context: NodeContext, change: Change) -> None:
         pod: Object = change.object
+        if is_mirror(pod):
+            assert self._static
+            self._static.mirror_changed(change)
+            return
         uid = pod["metadata"]["uid"]
         worker = self._workers.get(uid)
         if change.new is None:
@@ -122,4 +134,4 @@ class Kubelet:
         for worker in self._workers.values():
             if (worker.namespace, worker.name) == (namespace, name):
                 return worker
-        return None
+        return self._static.worker(namespace, name) if self._static else None

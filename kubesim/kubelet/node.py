@@ -77,6 +77,7 @@ class NodeAgent:
         self._recorder = recorder
         self._boot_id = rand.uid(clock.random)
         self.uid = ""
+        self.registered = asyncio.Event()
 
     async def run(self) -> None:
         """Register, then report until cancelled."""
@@ -112,6 +113,7 @@ class NodeAgent:
                 raise
             node = await self._client.get("nodes", name)
         self.uid = node["metadata"]["uid"]
+        self.registered.set()
         self._event("Starting", "Starting kubelet.")
 
     def _event(self, reason: str, message: str) -> None:

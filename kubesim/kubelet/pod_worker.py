@@ -93,6 +93,10 @@ class PodWorker:
         """Return the container of that name."""
         return next((each for each in [*self.init, *self.main] if each.name == name), None)
 
+    def is_shown_by(self, stored: Object) -> bool:
+        """Tell whether a Pod of the API is this one, and not another of the same name."""
+        return bool(stored["metadata"]["uid"] == self.uid)
+
     async def surroundings(self, container: Object) -> tuple[dict[str, str], list[MountPoint]]:
         """Return a container's environment and mounts. Raises MissingSourceError."""
         variables = await environment(
@@ -243,7 +247,7 @@ class PodWorker:
     async def _mount(self) -> None:
         now = self.node.clock.now
         for spec in self.pod["spec"].get("volumes") or []:
-            volume = Volume(spec, self.pod, self._sources, now)
+            volume = Volume(spec, self.pod, self._sources, now, self.node.disk)
             delay = MOUNT_RETRY
             while not await self._fill(volume):
                 await self.node.clock.sleep(delay)
@@ -352,14 +356,14 @@ class PodWorker:
         async with self._publishing:
             try:
                 stored = await self.node.client.get("pods", self.name, self.namespace)
-                if stored["metadata"]["uid"] != self.uid:
+                if not self.is_shown_by(stored):
                     return
                 wanted = self._published = self._status(stored)
                 if _differs(wanted, stored.get("status") or {}):
                     await self.node.client.patch(
                         "pods",
                         self.name,
-                        {"metadata": {"uid": self.uid}, "status": wanted},
+                        {"metadata": {"uid": stored["metadata"]["uid"]}, "status": wanted},
                         self.namespace,
                         subresource="status",
                         kind="merge",

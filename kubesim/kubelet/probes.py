@@ -129,16 +129,15 @@ async def _tcp_socket(target: Target, spec: Object) -> Result:
 
 async def _http_get(target: Target, spec: Object) -> Result:
     url = _url(target, spec)
-    if url.startswith("https"):
-        return Result(
-            False, f'Get "{url}": TLS between containers is not simulated by the embedded cluster'
-        )
     address = _address(target, spec)
     try:
         connection = await target.node.connect(spec.get("host") or target.ip, _port(target, spec))
     except OSError as error:
         why = reason(error).lower()
         return Result(False, f'Get "{url}": dial tcp {address}: connect: {why}')
+    if url.startswith("https") and not connection.secure:
+        connection.close()
+        return Result(False, f'Get "{url}": http: server gave HTTP response to HTTPS client')
     headers = {"Host": address, "User-Agent": AGENT, "Accept": "*/*", "Connection": "close"}
     headers |= {each["name"]: each["value"] for each in spec.get("httpHeaders") or []}
     try:

@@ -103,6 +103,7 @@ def conditions(
         "Initialized": initialized,
         "Ready": _gated(pod, ready),
         "ContainersReady": ready,
+        "PodScheduled": ("True", "", ""),
     }
     result = [_condition(pod, kind, *each, now) for kind, each in wanted.items()]
     others = (pod.get("status") or {}).get("conditions") or []

@@ -6,28 +6,35 @@ from datetime import datetime, timedelta
 
 from kubesim.apimachinery.objects import Object
 from kubesim.kubelet import sources
+from kubesim.kubelet.hostpath import HostPathError, host_path
 from kubesim.kubelet.sources import MissingSourceError, Sources
 from kubesim.runtime.filesystem import Directory, File, Link, Node
 
 Files = dict[str, tuple[bytes, int]]  # path: content and mode
 DEFAULT_MODE = 0o644
 REFRESH = 60.0  # seconds; the kubelet's sync period
-SUPPORTED = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
+SUPPORTED = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath")
 UPDATED = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
 
 
 class VolumeRefusedError(Exception):
-    """The volume is of a kind that is not simulated."""
+    """The volume cannot be mounted: it is of a kind that is not simulated, or not what it says."""
 
 
 class Volume:
     """One volume: its tree, and how to fill it again."""
 
     def __init__(
-        self, spec: Object, pod: Object, reader: Sources, now: Callable[[], datetime]
+        self,
+        spec: Object,
+        pod: Object,
+        reader: Sources,
+        now: Callable[[], datetime],
+        disk: Directory,
     ) -> None:
         self.name = spec["name"]
-        self.root = Directory(0o777, now())
+        self.root: Node = Directory(0o777, now())
+        self._disk = disk
         self._spec = spec
         self._pod = pod
         self._reader = reader
@@ -39,7 +46,7 @@ class Volume:
     @property
     def read_only(self) -> bool:
         """Whether containers may not write to it."""
-        return "emptyDir" not in self._spec
+        return "emptyDir" not in self._spec and "hostPath" not in self._spec
 
     @property
     def changes(self) -> bool:
@@ -61,6 +68,12 @@ class Volume:
         if kind == "emptyDir":
             return
         source = self._spec[kind]
+        if kind == "hostPath":
+            try:
+                self.root = host_path(self._disk, source, self._now())
+            except HostPathError as error:
+                raise VolumeRefusedError(str(error)) from None
+            return
         mode = source.get("defaultMode", DEFAULT_MODE)
         if kind == "projected":
             files: Files = {}
@@ -115,6 +128,7 @@ class Volume:
         tops = {path.split("/")[0] for path in files}
         entries: dict[str, Node] = {name: fresh, "..data": Link(0o777, now, name)}
         entries |= {top: Link(0o777, now, posixpath.join("..data", top)) for top in tops}
+        assert isinstance(self.root, Directory)
         self.root.entries = entries
         self._files = files
 
@@ -133,7 +147,7 @@ def _chosen(data: dict[str, bytes], source: Object, mode: int, kind: str) -> Fil
     return files
 
 
-def subpath(root: Directory, path: str, now: datetime) -> Node:
+def subpath(root: Node, path: str, now: datetime) -> Node:
     """Return what is at `path` in a volume, a new directory if there is nothing."""
     current: Node = root
     for name in filter(None, path.split("/")):

@@ -27,12 +27,15 @@ class ClusterDNS:
         self._slices.cache.add_index("service", service_of)
         self._slices.cache.add_index("ip", _named_addresses)
 
-    async def run(self) -> None:
-        """Serve names until cancelled."""
-        self._network.name_server = self.query
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._services.run())
-            tasks.create_task(self._slices.run())
+    async def run(self, ip: str) -> None:
+        """Serve names at an address until cancelled."""
+        self._network.name_servers[ip] = self.query
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._services.run())
+                tasks.create_task(self._slices.run())
+        finally:
+            del self._network.name_servers[ip]
 
     def query(self, name: str, kind: str) -> list[str]:
         """Return the records of `kind` ("A", "AAAA", "CNAME", "SRV", "PTR") for a full name.

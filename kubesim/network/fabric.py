@@ -22,6 +22,7 @@ ARP_TIMEOUT = 3.0  # seconds until Linux knows that nobody has an address of its
 FIRST_EPHEMERAL_PORT = 32768
 BACKLOG = 128
 DNS_ADDRESS = "10.96.0.10"
+DNS_PORT = 53
 
 Address = tuple[str, int]
 NameServer = Callable[[str, str], "list[str] | None"]  # name, record type
@@ -31,12 +32,18 @@ class Connection:
     """One end of a TCP connection."""
 
     def __init__(
-        self, reader: PipeReader, writer: PipeWriter, local: Address, remote: Address
+        self,
+        reader: PipeReader,
+        writer: PipeWriter,
+        local: Address,
+        remote: Address,
+        secure: bool = False,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self.local = local
         self.remote = remote
+        self.secure = secure  # whether the server speaks TLS
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """Return what came, b"" when the other end is closed."""
@@ -70,6 +77,7 @@ class Listener:
     def __init__(self, namespace: "NetworkNamespace", address: str, port: int) -> None:
         self.address = address
         self.port = port
+        self.secure = False
         self._namespace = namespace
         self._waiting: asyncio.Queue[Connection] = asyncio.Queue(BACKLOG)
 
@@ -175,7 +183,7 @@ class Network:
         self.cluster_ips: set[str] = set()
         self.service_ports: dict[Address, ServicePort] = {}
         self.node_ports: dict[int, ServicePort] = {}
-        self.name_server: NameServer = lambda name, kind: None
+        self.name_servers: dict[str, NameServer] = {}  # by address
         self._pods: dict[str, NetworkNamespace] = {}
         self._ephemeral = itertools.cycle(range(FIRST_EPHEMERAL_PORT, 61000))
         self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose
@@ -230,7 +238,7 @@ class Network:
         there, back = Pipe(), Pipe()
         origin = (address if local else source.ip, next(self._ephemeral))
         listener.offer(Connection(there.reader, back.writer, destination, origin))
-        return Connection(back.reader, there.writer, origin, (address, port))
+        return Connection(back.reader, there.writer, origin, (address, port), listener.secure)
 
     async def _translate(self, source: NetworkNamespace, address: str, port: int) -> Address:
         """Return where a connection really goes: Services are replaced by an endpoint."""
@@ -313,6 +321,9 @@ class Network:
 
         Raises LookupError when the name does not exist.
         """
-        if server != DNS_ADDRESS:
-            return None
-        return self.name_server(name, kind)
+        service = self.service_ports.get((server, DNS_PORT))
+        if service:
+            usable = _usable(service.backends)
+            server = self._random.choice(usable)[0] if usable else ""
+        answer = self.name_servers.get(server)
+        return answer(name, kind) if answer else None

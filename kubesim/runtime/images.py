@@ -12,6 +12,7 @@ from kubesim.runtime.programs.nginx import CONFIG
 from kubesim.runtime.programs.registry import BUSYBOX, DEBIAN
 from kubesim.runtime.signals import LINUX
 
+LIBRARY = "docker.io/library/"
 PRELOADED = ("busybox:1.36", "nginx:1.26", "nginx:1.27")
 NGINX_VERSIONS = {"1.26": "1.26.3", "1.27": "1.27.5"}
 REFERENCE = re.compile(
@@ -143,6 +144,10 @@ class ImageStore:
         self._images[full] = image
         return image
 
+    def add(self, image: Image) -> None:
+        """Make an image of the cluster's own available on all nodes."""
+        self._images[image.reference] = image
+
     def find(self, reference: str) -> Image:
         """Return the image of that name or digest; InvalidImageName, ImageNotFound."""
         full = normalize(reference)
@@ -164,7 +169,9 @@ class ImageStore:
 
     def _listing(self) -> str:
         return ", ".join(
-            image.reference.removeprefix("docker.io/library/") for image in self._images.values()
+            image.reference.removeprefix(LIBRARY)
+            for image in self._images.values()
+            if image.reference.startswith(LIBRARY)
         )
 
 

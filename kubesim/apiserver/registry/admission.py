@@ -17,6 +17,7 @@ Object = dict[str, Any]
 NAMESPACES = resources.named("namespaces")
 ACCOUNTS = resources.named("serviceaccounts")
 IMMORTAL = ("default", "kube-system", "kube-public")
+MIRROR = "kubernetes.io/config.mirror"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105
 TOKEN_SECONDS = 3607
 EVICTION_SECONDS = 300
@@ -78,6 +79,8 @@ class Admission:
         if context.resource.plural != "pods" or context.subresource:
             return
         spec, metadata = pod["spec"], pod["metadata"]
+        if MIRROR in (metadata.get("annotations") or {}):  # a picture acts under none
+            return
         name = spec.setdefault("serviceAccountName", "default")
         spec["serviceAccount"] = name
         account = self._storage.get(ACCOUNTS, context.namespace, name)

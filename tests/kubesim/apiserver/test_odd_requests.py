@@ -107,7 +107,7 @@ ACCEPT = ("", "application/json;as=Table;v=v1;g=meta.k8s.io", "a;b;c,;", "text/h
 async def furnished():
     cluster = Cluster(clock=Clock(speed=0))
     client = cluster.client(*SUPERUSER)
-    await bootstrap(client, address="172.18.0.2", cluster_info="")
+    await bootstrap(client, cluster.config, address="172.18.0.2", cluster_info="", ca_pem="")
     for resource, name, more in (
         ("serviceaccounts", "default", {}),
         ("configmaps", "one", {}),

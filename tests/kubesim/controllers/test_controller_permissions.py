@@ -3,6 +3,7 @@
 from kubesim.apiserver.auth.authorization import RBAC
 from kubesim.apiserver.registry.lookup import Lookup
 from kubesim.kubeadm.bootstrap import bootstrap
+from kubesim.kubeadm.config import ClusterConfig
 
 DEPLOYMENTS = "deployments.apps"
 
@@ -25,7 +26,9 @@ class Witness:
 
 async def test_nobody_is_refused_anything(make_world):
     async with make_world(controllers=False, scheduler=False) as world:
-        await bootstrap(world.api, address="172.18.0.2", cluster_info="")
+        await bootstrap(
+            world.api, ClusterConfig(), address="172.18.0.2", cluster_info="", ca_pem=""
+        )
         witness = world.server.authorizer = Witness(world.server)
         world.start_controllers()
         world.start_scheduler()

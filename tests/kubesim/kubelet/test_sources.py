@@ -163,7 +163,11 @@ async def test_the_service_account_token_is_renewed_in_time(make_lab):
     [
         ({"configMap": {"name": "nope"}}, 'configmap "nope" not found'),
         ({"secret": {"secretName": "nope"}}, 'secret "nope" not found'),
-        ({"hostPath": {"path": "/"}}, "hostPath volumes are not simulated"),
+        ({"nfs": {"server": "here", "path": "/"}}, "nfs volumes are not simulated"),
+        (
+            {"hostPath": {"path": "/nowhere", "type": "Directory"}},
+            "hostPath type check failed: /nowhere is not a directory",
+        ),
     ],
 )
 async def test_a_volume_that_cannot_be_mounted_keeps_a_pod_pending(make_lab, volume, message):

@@ -22,7 +22,13 @@ class Door:
         self.cluster = Cluster(clock=self.clock)
 
     async def open(self):
-        await bootstrap(self.cluster.client(*SUPERUSER), address="172.18.0.2", cluster_info="")
+        await bootstrap(
+            self.cluster.client(*SUPERUSER),
+            self.cluster.config,
+            address="172.18.0.2",
+            cluster_info="",
+            ca_pem="",
+        )
         self.as_admin = {"certificate": ADMIN}
         return self
 

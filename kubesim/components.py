@@ -1,0 +1,112 @@
+"""What runs in the containers of kube-system: every component of the cluster, by its image.
+
+A component is its container's process and nothing else. It begins when the kubelet starts the
+container and ends when the container does, so whatever stops the container stops the component.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from kubesim.apiserver.endpoint import ControlPlaneEndpoint
+from kubesim.clientgo import klog
+from kubesim.clientgo.client import Client
+from kubesim.clock import Clock
+from kubesim.controllers.manager import ControllerManager
+from kubesim.network.dns import ClusterDNS
+from kubesim.network.fabric import Network
+from kubesim.runtime.daemon import Answer, Daemon, daemon, healthy
+from kubesim.runtime.process import Program
+from kubesim.scheduler import server as scheduler
+
+ACCOUNTS = "system:serviceaccounts"
+LOOPBACK = "127.0.0.1"
+
+Connect = Callable[[str, Sequence[str]], Client]
+
+
+class Components:
+    """The programs of the images of kube-system.
+
+    Args:
+        endpoint: the API servers, which the components start, stop and connect to.
+        network: what CoreDNS serves names to.
+        clock: the clock by which everything waits.
+        root_ca: the cluster's CA certificate, PEM.
+
+    """
+
+    def __init__(
+        self, endpoint: ControlPlaneEndpoint, network: Network, clock: Clock, root_ca: str
+    ) -> None:
+        self._endpoint = endpoint
+        self._network = network
+        self._clock = clock
+        self._root_ca = root_ca
+
+    def programs(self) -> Mapping[str, Mapping[str, Program]]:
+        """Return what each image holds: programs by name."""
+        made = {
+            "etcd": daemon(self._etcd, {2379: healthy, 2380: healthy, 2381: healthy}),
+            "kube-apiserver": daemon(self._api_server, {6443: healthy}),
+            "kube-controller-manager": daemon(self._controller_manager, {10257: healthy}),
+            "kube-scheduler": daemon(self._scheduler, {10259: healthy}),
+            "kube-proxy": daemon(self._kube_proxy, {10256: healthy}),
+            "kindnetd": daemon(self._kindnet, {}),
+            "coredns": daemon(self._core_dns, {8080: _dns_healthy, 8181: healthy, 9153: healthy}),
+        }
+        return {name: {name: program} for name, program in made.items()}
+
+    def _connect(self, node: str) -> Connect:
+        """Return how the components of a control plane node reach its own API server."""
+        door = self._endpoint.at(node)
+        return lambda user, groups: Client(door, user, groups)
+
+    async def _etcd(self, process: Daemon) -> None:
+        process.log("starting etcd\n")
+        await _forever()
+
+    async def _api_server(self, process: Daemon) -> None:
+        version = process.process.environment.get("VERSION", "")
+        self._say("options.go:263", f"external host was not specified, using {process.ip}")
+        self._say("server.go:150", f"Version: {version}")
+        self._endpoint.set_running(process.node, True)
+        self._say("secure_serving.go:211", "Serving securely on [::]:6443")
+        try:
+            await _forever()
+        finally:
+            self._endpoint.set_running(process.node, False)
+
+    async def _controller_manager(self, process: Daemon) -> None:
+        self._say("secure_serving.go:211", f"Serving securely on {LOOPBACK}:10257")
+        connect = self._connect(process.node)
+        await ControllerManager(connect, self._clock, process.node, self._root_ca).run()
+
+    async def _scheduler(self, process: Daemon) -> None:
+        self._say("secure_serving.go:211", f"Serving securely on {LOOPBACK}:10259")
+        await scheduler.run(self._connect(process.node), self._clock, process.node)
+
+    async def _kube_proxy(self, process: Daemon) -> None:
+        self._say("server_linux.go:53", "Using iptables proxy")
+        await _forever()
+
+    async def _kindnet(self, process: Daemon) -> None:
+        self._say("main.go:109", f"connected to apiserver: {process.node}")
+        await _forever()
+
+    async def _core_dns(self, process: Daemon) -> None:
+        process.log(".:53\n[INFO] plugin/reload: Running configuration\nCoreDNS\n")
+        account = "system:serviceaccount:kube-system:coredns"
+        groups = (ACCOUNTS, f"{ACCOUNTS}:kube-system", "system:authenticated")
+        client = Client(self._endpoint, account, groups)
+        await ClusterDNS(client, self._network, self._clock).run(process.ip)
+
+    def _say(self, source: str, message: str) -> None:
+        klog.info(self._clock.now(), source, message)
+
+
+def _dns_healthy(_path: str) -> Answer:
+    return 200, "OK"
+
+
+async def _forever() -> None:
+    await asyncio.get_running_loop().create_future()
