@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -62,6 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--all", action="store_true", help="delete all clusters")
     down.set_defaults(run=_down)
 
+    clock = commands.add_parser("clock", parents=[named], help="bend the cluster's time")
+    clock.set_defaults(run=_clock, speed=None, duration=None)
+    hands = clock.add_subparsers(metavar="ACTION")
+    hands.add_parser("show", help="what time it is, and how fast it passes")
+    advance = hands.add_parser("advance", help="let a duration pass at once: 6m, 1h30m")
+    advance.add_argument("duration")
+    speed = hands.add_parser("speed", help="let time pass faster: 60 is a minute a second")
+    speed.add_argument("speed", type=float)
+    hands.add_parser("pause", help="stop the clock").set_defaults(speed=0.0)
+    hands.add_parser("resume", help="let it run as ours does").set_defaults(speed=1.0)
+
     commands.add_parser("doctor", help="see what this machine can run").set_defaults(run=_doctor)
     commands.add_parser("lab", help="open the labs in JupyterLab").set_defaults(run=_lab)
     return parser
@@ -98,6 +110,22 @@ def _kubectl(args: argparse.Namespace) -> NoReturn:
     arguments = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
     environment = {**os.environ, "KUBECONFIG": str(_found(args.name).kubeconfig)}
     os.execve(program, [program, *arguments], environment)  # noqa: S606 - no shell is wanted
+
+
+def _clock(args: argparse.Namespace) -> int:
+    cluster = _found(args.name)
+    try:
+        if args.duration is not None:
+            cluster.advance(args.duration)
+    except ValueError as error:
+        raise ClusterError(str(error)) from None
+    if args.speed is not None:
+        cluster.set_speed(args.speed)
+    clock = cluster.clock()
+    moment = datetime.fromisoformat(clock["now"]).strftime("%Y-%m-%d %H:%M:%S UTC")
+    ahead = f", {timedelta(seconds=clock['ahead'])} ahead of this machine" if clock["ahead"] else ""
+    print(f"{moment}, speed {clock['speed']:g}{ahead}")
+    return 0
 
 
 def _found(name: str | None) -> clusters.Cluster:

@@ -40,7 +40,7 @@ def _serve(options: argparse.Namespace) -> None:
     elif options.nodes:
         nodes = tuple(default_nodes(name or serve.DEFAULT_NAME, options.nodes))
     with serve.locked(options.data):
-        settings = serve.settings_of(options.data, name, nodes)
+        settings = serve.settings_of(options.data, name, nodes, options.seed)
         asyncio.run(serve.serve(options.data, settings, port, options.speed))
 
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     shape.add_argument("--config", type=Path, help="a kind Cluster configuration (v1alpha4)")
     serve.add_argument("--port", type=_port, default=0, help="default: the last one, or any free")
     serve.add_argument("--speed", type=_speed, default=1.0, help="of time: 60 is a minute a second")
+    serve.add_argument("--seed", type=int, help="to get the same names and uids every time")
     return parser
 
 
@@ -75,9 +76,11 @@ def _port(text: str) -> int:
 
 
 def _speed(text: str) -> float:
+    from kubesim.clock import MAX_SPEED
+
     speed = float(text)
-    if not 0 <= speed <= 1000:
-        raise argparse.ArgumentTypeError("must be from 0 (time stands still) to 1000")
+    if not 0 <= speed <= MAX_SPEED:
+        raise argparse.ArgumentTypeError(f"must be from 0 (time stands still) to {MAX_SPEED}")
     return speed
 
 

@@ -15,6 +15,7 @@ from random import Random, SystemRandom
 
 SETTLE_LIMIT = 100_000
 MIN_CROWD = 64
+MAX_SPEED = 1000
 
 
 class Clock:

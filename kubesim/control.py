@@ -5,6 +5,7 @@ everything (`nonResourceURLs: ["*"]`) gets past authorization here.
 
     GET  /kubesim/v1/clock
     POST /kubesim/v1/clock/advance        {"seconds": 300}
+    POST /kubesim/v1/clock/speed          {"speed": 60}, 0 stops the clock
     POST /kubesim/v1/nodes/NAME/stop      and /start
     POST /kubesim/v1/images               {"image": "registry/name:tag"}
 """
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 from kubesim.apiserver import errors
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response
-from kubesim.clock import Clock
+from kubesim.clock import MAX_SPEED, Clock
 
 PREFIX = ["kubesim", "v1"]
 NOTE = "kubesim's own interface, not part of Kubernetes"
@@ -60,26 +61,34 @@ class Control:
                 return self._clock()
             case "POST", ["clock", "advance"]:
                 return await self._advance(_body(request))
+            case "POST", ["clock", "speed"]:
+                return self._set_speed(_body(request))
             case "POST", ["nodes", name, "stop" | "start" as action]:
                 return await self._switch(name, action)
             case "POST", ["images"]:
                 return self._add_image(_body(request))
         raise errors.no_such_resource(
-            f"{NOTE}: GET clock, POST clock/advance, POST nodes/NAME/stop, "
+            f"{NOTE}: GET clock, POST clock/advance, POST clock/speed, POST nodes/NAME/stop, "
             "POST nodes/NAME/start and POST images are all there is"
         )
 
     def _clock(self) -> Response:
         clock = self._machines.clock
-        return _answer(now=clock.now().isoformat(), speed=clock.speed)
+        ahead = clock.ahead().total_seconds()
+        return _answer(now=clock.now().isoformat(), speed=clock.speed, ahead=ahead)
 
     async def _advance(self, body: dict[str, Any]) -> Response:
-        seconds = body.get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise errors.bad_request('the body must be {"seconds": a number}')
+        seconds = _number(body, "seconds")
         if not 0 < seconds <= MAX_SECONDS:
             raise errors.bad_request(f"seconds must be more than 0 and at most {MAX_SECONDS}")
         await self._machines.clock.advance(seconds)
+        return self._clock()
+
+    def _set_speed(self, body: dict[str, Any]) -> Response:
+        speed = _number(body, "speed")
+        if not 0 <= speed <= MAX_SPEED:
+            raise errors.bad_request(f"speed must be from 0 (time stands still) to {MAX_SPEED}")
+        self._machines.clock.set_speed(speed)
         return self._clock()
 
     async def _switch(self, name: str, action: str) -> Response:
@@ -107,6 +116,13 @@ class Control:
 
 def _answer(**fields: Any) -> Response:
     return json_response({"note": NOTE, **fields})
+
+
+def _number(body: dict[str, Any], name: str) -> float:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise errors.bad_request(f'the body must be {{"{name}": a number}}')
+    return value
 
 
 def _body(request: Request) -> dict[str, Any]:

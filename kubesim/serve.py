@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from kubesim.apiserver.audit import Audit
+from kubesim.apiserver.hosttime import HostTime
 from kubesim.clock import Clock
 from kubesim.cluster import Cluster, NodeSpec, control_planes, default_nodes
 from kubesim.etcd.replicated import store_of
@@ -49,6 +50,7 @@ class Settings:
     name: str
     nodes: tuple[NodeSpec, ...]
     port: int = 0
+    seed: int | None = None
     format: int = FORMAT
 
     @classmethod
@@ -92,7 +94,10 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def settings_of(
-    directory: Path, name: str | None = None, nodes: Sequence[NodeSpec] | None = None
+    directory: Path,
+    name: str | None = None,
+    nodes: Sequence[NodeSpec] | None = None,
+    seed: int | None = None,
 ) -> Settings:
     """The settings of the cluster in a directory; new ones, with these wishes, if it is empty.
 
@@ -107,7 +112,7 @@ def settings_of(
                 "cluster.json; choose an empty or a new directory with --data"
             )
         name = name or DEFAULT_NAME
-        return Settings(name, tuple(nodes or default_nodes(name)))
+        return Settings(name, tuple(nodes or default_nodes(name)), seed=seed)
     settings = Settings.load(path)
     if name not in (None, settings.name):
         raise DataError(f"{directory} holds cluster {settings.name!r}, not {name!r}")
@@ -128,9 +133,11 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
     stopped = _stop_signal()
     settings.save(directory / "cluster.json")
     keys = _keys(directory)
-    clock = Clock(speed)
+    clock = Clock(speed, seed=settings.seed)
     store = _store(directory / "etcd.db", control_planes(settings.nodes), clock)
     clock.catch_up(last_moment(store))
+    if settings.seed is not None:  # what was drawn before this start is not drawn again
+        clock.random.seed(f"{settings.seed}/{store.revision}")
     cluster = Cluster(
         settings.name,
         settings.nodes,
@@ -141,7 +148,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         audit=Audit(clock, directory / "audit.log"),
     )
     tls = server_tls(keys.path("apiserver.crt"), keys.path("apiserver.key"), keys.path("ca.crt"))
-    https = HTTPServer(cluster.server.handle, tls)
+    https = HTTPServer(HostTime(cluster.server.handle, clock), tls)
     _listen(https, port, settings.port)
     replace(settings, port=https.port).save(directory / "cluster.json")
     url = f"https://{HOST}:{https.port}"

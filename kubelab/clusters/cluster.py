@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from kubelab import waiting
+from kubelab import durations, waiting
 from kubelab.clusters.config import Config
 from kubelab.clusters.errors import CapabilityMissing, ClusterError
 from kubelab.clusters.state import ClusterDirectory
@@ -125,17 +125,27 @@ class Cluster(ABC):
         self.require("load-image")
         self._load_image(image)
 
-    def advance(self, seconds: float) -> None:
-        """Move the cluster's clock forward."""
+    def advance(self, duration: float | str) -> None:
+        """Move the cluster's clock forward by seconds, or by a duration such as "6m"."""
         self.require("advance-time")
-        self._advance(seconds)
+        self._advance(durations.seconds(duration))
 
-    def wait(self, seconds: float) -> None:
+    def set_speed(self, speed: float) -> None:
+        """Let the cluster's time pass at another pace: 60 is a minute a second, 0 a standstill."""
+        self.require("advance-time")
+        self._set_speed(speed)
+
+    def clock(self) -> dict[str, Any]:
+        """Return the cluster's time: `now` (ISO 8601), `speed`, and seconds `ahead` of ours."""
+        self.require("advance-time")
+        return self._clock()
+
+    def wait(self, duration: float | str) -> None:
         """Let time pass for the cluster: its clock is moved where it can be, else we wait."""
         if self.can("advance-time"):
-            self._advance(seconds)
+            self.advance(duration)
         else:
-            time.sleep(seconds)
+            time.sleep(durations.seconds(duration))
 
     # An engine implements those below for which it does not name a reason in `missing`.
     def _stop_node(self, name: str) -> None:
@@ -148,6 +158,12 @@ class Cluster(ABC):
         raise NotImplementedError
 
     def _advance(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    def _set_speed(self, speed: float) -> None:
+        raise NotImplementedError
+
+    def _clock(self) -> dict[str, Any]:
         raise NotImplementedError
 
     def fresh_namespace(self, name: str) -> str:

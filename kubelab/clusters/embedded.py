@@ -129,19 +129,29 @@ class Embedded(Cluster):
     def _advance(self, seconds: float) -> None:
         self._control("clock/advance", {"seconds": seconds})
 
-    def _control(self, path: str, body: dict[str, Any] | None = None) -> None:
+    def _set_speed(self, speed: float) -> None:
+        self._control("clock/speed", {"speed": speed})
+
+    def _clock(self) -> dict[str, Any]:
+        return self._control("clock", method="GET")
+
+    def _control(
+        self, path: str, body: dict[str, Any] | None = None, method: str = "POST"
+    ) -> dict[str, Any]:
         """Call one of the simulation's own paths, which the official client does not know."""
         configuration = self.api_client().configuration
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
         context.load_cert_chain(configuration.cert_file, configuration.key_file)
         request = urllib.request.Request(  # noqa: S310 - the address is our own daemon's
             f"{configuration.host}/kubesim/v1/{path}",
-            data=json.dumps(body or {}).encode(),
+            data=None if method == "GET" else json.dumps(body or {}).encode(),
+            method=method,
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, context=context, timeout=CONTROL_TIMEOUT):  # noqa: S310
-                return
+            with urllib.request.urlopen(request, context=context, timeout=CONTROL_TIMEOUT) as said:  # noqa: S310
+                answer: dict[str, Any] = json.load(said)
+                return answer
         except urllib.error.HTTPError as error:
             raise ClusterError(_message(error.read()) or str(error)) from None
 

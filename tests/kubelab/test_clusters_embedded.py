@@ -1,11 +1,13 @@
 """The embedded engine: a daemon that outlives its starter, and whose state outlives the daemon."""
 
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
@@ -121,12 +123,16 @@ def test_an_interrupted_creation_leaves_no_process(embedded, tmp_path, monkeypat
 @pytest.mark.embedded
 def test_time_is_moved(cluster, namespace):
     core = CoreV1Api(cluster.api_client())
-    body = {"metadata": {"name": "before"}}
-    before = core.create_namespaced_config_map(namespace, body).metadata.creation_timestamp
-    cluster.advance(600)
-    body = {"metadata": {"name": "after"}}
-    after = core.create_namespaced_config_map(namespace, body).metadata.creation_timestamp
+    for name, duration in (("before", 600), ("after", 0)):
+        core.create_namespaced_config_map(namespace, {"metadata": {"name": name}})
+        if duration:
+            cluster.advance(duration)
+    before, after = (
+        core.read_namespaced_config_map(name, namespace).metadata.creation_timestamp
+        for name in ("before", "after")
+    )
     assert 600 <= (after - before).total_seconds() < 700
+    assert after <= datetime.now(UTC) + timedelta(seconds=1)
 
 
 @pytest.mark.embedded
@@ -134,3 +140,19 @@ def test_an_image_that_cannot_be_simulated_is_refused(cluster):
     with pytest.raises(ClusterError, match="postgres"):
         cluster.load_image("postgres:17")
     cluster.load_image("busybox:1.36")
+
+
+def test_the_clock_is_read_advanced_and_paused_on_the_command_line(embedded, capsys):
+    cluster = clusters.start(nodes=1)
+    core = CoreV1Api(cluster.api_client())
+    core.create_namespaced_config_map("default", {"metadata": {"name": "old"}})
+    assert cli.main(["clock", "pause"]) == 0
+    assert cli.main(["clock", "advance", "6m"]) == 0
+    assert re.search(r"speed 0, 0:0[56]:\d\d ahead of this machine", capsys.readouterr().out)
+    made = core.read_namespaced_config_map("old", "default").metadata.creation_timestamp
+    assert timedelta(minutes=5) < datetime.now(UTC) - made < timedelta(minutes=7)
+    assert cli.main(["clock", "resume"]) == 0
+    assert cluster.clock()["speed"] == 1
+    assert cli.main(["clock", "advance", "6 minutes"]) == 1
+    assert "is no duration" in capsys.readouterr().err
+    cluster.delete()
