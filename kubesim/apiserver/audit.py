@@ -6,7 +6,9 @@ See https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/.
 import json
 import os
 from collections import deque
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,14 +35,20 @@ class Audit:
         self._clock = clock
         self._path = path
         self._file: TextIO | None = None
-        self.events: deque[Object] = deque(maxlen=MAX_EVENTS)
+        self._entries: deque[_Entry] = deque(maxlen=MAX_EVENTS)
 
     def record(self, request: Request, user: UserInfo, info: RequestInfo, code: int) -> None:
         """Note one request and the code that it is answered with."""
-        event = _event(request, user, info, code, self._clock)
-        self.events.append(event)
+        clock = self._clock
+        entry = _Entry(request, user, info, code, clock.now(), rand.uid(clock.random))
+        self._entries.append(entry)
         if self._path and request.user is None:
-            self._write(json.dumps(event, separators=(",", ":")))
+            self._write(json.dumps(entry.event, separators=(",", ":")))
+
+    @property
+    def events(self) -> list[Object]:
+        """The last events, oldest first."""
+        return [entry.event for entry in self._entries]
 
     def close(self) -> None:
         """Close the file."""
@@ -61,29 +69,41 @@ class Audit:
             self._path.replace(self._path.with_name(self._path.name + ".1"))
 
 
-def _event(request: Request, user: UserInfo, info: RequestInfo, code: int, clock: Clock) -> Object:
-    moment = clock.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    content_type = request.headers.get("content-type", "")
-    event: Object = {
-        "kind": "Event",
-        "apiVersion": "audit.k8s.io/v1",
-        "level": "Metadata",
-        "auditID": rand.uid(clock.random),
-        "stage": "ResponseStarted" if info.verb == "watch" else "ResponseComplete",
-        "requestURI": _uri(request),
-        "verb": info.verb,
-        "user": user_object(user),
-        "sourceIPs": [request.remote],
-        "userAgent": request.headers.get("user-agent", ""),
-        "responseStatus": {"metadata": {}, "code": code},
-        "requestReceivedTimestamp": moment,
-        "stageTimestamp": moment,
-    }
-    if info.is_resource:
-        event["objectRef"] = _reference(info)
-    if info.verb == "patch":
-        event["annotations"] = {PATCH_TYPE: content_type}
-    return event
+@dataclass(frozen=True)
+class _Entry:
+    """What was asked; put into an event's words when somebody reads it."""
+
+    request: Request
+    user: UserInfo
+    info: RequestInfo
+    code: int
+    moment: datetime
+    identity: str
+
+    @cached_property
+    def event(self) -> Object:
+        moment = self.moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        content_type = self.request.headers.get("content-type", "")
+        event: Object = {
+            "kind": "Event",
+            "apiVersion": "audit.k8s.io/v1",
+            "level": "Metadata",
+            "auditID": self.identity,
+            "stage": "ResponseStarted" if self.info.verb == "watch" else "ResponseComplete",
+            "requestURI": _uri(self.request),
+            "verb": self.info.verb,
+            "user": user_object(self.user),
+            "sourceIPs": [self.request.remote],
+            "userAgent": self.request.headers.get("user-agent", ""),
+            "responseStatus": {"metadata": {}, "code": self.code},
+            "requestReceivedTimestamp": moment,
+            "stageTimestamp": moment,
+        }
+        if self.info.is_resource:
+            event["objectRef"] = _reference(self.info)
+        if self.info.verb == "patch":
+            event["annotations"] = {PATCH_TYPE: content_type}
+        return event
 
 
 def _uri(request: Request) -> str:

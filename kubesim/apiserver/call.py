@@ -110,8 +110,11 @@ class Call:
             return request.content
         return parse_body(request.body, request.headers.get("content-type", ""))
 
-    def read(self, data: Any) -> Object:
-        """Return data as an object of the right kind, in canonical form. Raises 400."""
+    def read(self, data: Any, current: Object | None = None) -> Object:
+        """Return data as an object of the right kind, in canonical form. Raises 400.
+
+        What is the very same as in the current object has been read before.
+        """
         group, version, kind = self.kind
         if not isinstance(data, dict):
             raise errors.bad_request(
@@ -121,21 +124,25 @@ class Call:
         api_version = f"{group}/{version}" if group else version
         check_kind(data, kind, api_version)
         try:
-            obj, unknown = self._decode(data)
+            obj, unknown = self._decode(data, current or {})
         except DecodeError as error:
             raise errors.bad_request(_cannot_handle(kind, version, error)) from None
         self._report_unknown(kind, version, unknown)
         head = {"kind": kind, "apiVersion": api_version, "metadata": obj.pop("metadata", {})}
-        obj.pop("kind", None)
-        obj.pop("apiVersion", None)
-        return head | obj
+        return head | obj | head
 
-    def _decode(self, data: Object) -> tuple[Object, list[str]]:
+    def _decode(self, data: Object, current: Object) -> tuple[Object, list[str]]:
         """Return the object in data, and the paths of the fields that its type does not have."""
         if isinstance(self.resource, CustomResource) and self._is_own_kind:
             return objects.decode(data, self.resource.schema)
+        known = {
+            field: data[field]
+            for field, value in current.items()
+            if isinstance(value, dict) and field != "metadata" and data.get(field) is value
+        }
+        unread = {field: value for field, value in data.items() if field not in known}
         decoder = Decoder()
-        return decoder.decode(data, self.type), decoder.unknown
+        return known | decoder.decode(unread, self.type), decoder.unknown
 
     def _report_unknown(self, kind: str, version: str, unknown: list[str]) -> None:
         """Refuse, warn of, or ignore fields that do not exist, as the client asks for."""

@@ -14,10 +14,17 @@ def _refuse(self, *_, **__):
 class SealedDict(dict):
     """A dict that stays as it is; copies of it are free."""
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = update = _refuse
+    __delitem__ = __ior__ = clear = popitem = update = _refuse
+
+    def __setitem__(self, key, value):
+        if key not in self or self[key] != value:  # to say again what is there changes nothing
+            _refuse()
 
     def setdefault(self, key, default=None):
-        return self[key] if key in self else _refuse(self)
+        return self[key] if key in self else _refuse()
+
+    def pop(self, key, *default):
+        return _refuse() if key in self or not default else default[0]
 
     def __deepcopy__(self, memo):
         return unsealed(self)

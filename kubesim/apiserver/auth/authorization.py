@@ -15,6 +15,7 @@ from kubesim.apiserver.request import RequestInfo, UserInfo
 
 GROUP = "rbac.authorization.k8s.io"
 SUPERUSERS = "system:masters"
+RESOURCES = ("clusterrolebindings", "rolebindings", "clusterroles", "roles")
 
 Object = dict[str, Any]
 Rule = dict[str, list[str]]
@@ -64,6 +65,8 @@ class RBAC:
 
     def __init__(self, objects: Lookup) -> None:
         self._objects = objects
+        self._known: dict[tuple[str, tuple[str, ...], str], list[Grant]] = {}
+        self._feeds = [objects.feed(f"{resource}.{GROUP}") for resource in RESOURCES]
 
     async def authorize(self, user: UserInfo, info: RequestInfo) -> tuple[bool, str]:
         """Whether any rule bound to the user allows the request, and which."""
@@ -95,10 +98,17 @@ class RBAC:
             role = self._objects.get(f"roles.{GROUP}", reference["name"], namespace)
         return list((role or {}).get("rules") or [])
 
-    def _grants(self, user: UserInfo, namespace: str) -> Iterator[Grant]:
-        yield from self._bound(user, "clusterrolebindings", "")
-        if namespace:
-            yield from self._bound(user, "rolebindings", namespace)
+    def _grants(self, user: UserInfo, namespace: str) -> list[Grant]:
+        """What a user may, found out once as long as no role and no binding changes."""
+        if any(changed for feed in self._feeds for changed in feed.take()):
+            self._known.clear()
+        key = (user.name, user.groups, namespace)
+        if key not in self._known:
+            bound = [*self._bound(user, "clusterrolebindings", "")]
+            if namespace:
+                bound += self._bound(user, "rolebindings", namespace)
+            self._known[key] = bound
+        return self._known[key]
 
     def _bound(self, user: UserInfo, resource: str, namespace: str) -> Iterator[Grant]:
         for binding in self._objects.list(f"{resource}.{GROUP}", namespace):

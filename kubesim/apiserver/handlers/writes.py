@@ -78,7 +78,7 @@ class Writes:
             return self._rescale(call, change)
 
         def transform(current: Object) -> Object:
-            obj = call.read(change(current))
+            obj = call.read(change(current), current)
             self._check_name(call, obj)
             self._place(call, obj)
             apply_defaults(call.resource, obj)

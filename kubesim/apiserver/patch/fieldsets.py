@@ -7,7 +7,7 @@ The rules are those of sigs.k8s.io/structured-merge-diff/v6.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubesim.api.schema import Type
@@ -15,6 +15,8 @@ from kubesim.api.schema import Type
 Tree = dict[str, Any]
 SELF = "."
 NOTHING: Tree = {}
+LEAF: Tree = {SELF: {}}  # shared by all leaves: no set is ever changed
+ABSENT = object()
 ANYTHING = Type("any")
 KEY_DEFAULTS = {"protocol": "TCP"}  # a list key that may be left out
 ALWAYS_THERE = frozenset(
@@ -27,14 +29,49 @@ ALWAYS_THERE = frozenset(
 
 def load(fields: Tree) -> Tree:
     """Return the set that FieldsV1 describes."""
-    return {key: load(child) if key != SELF else {} for key, child in fields.items()} or {SELF: {}}
+    return _KNOWN.partner(fields, _load)
+
+
+def _load(fields: Tree) -> Tree:
+    return {key: _load(child) if key != SELF else {} for key, child in fields.items()} or LEAF
 
 
 def dump(tree: Tree) -> Tree:
     """Return a set as FieldsV1."""
+    return _KNOWN.partner(tree, _dump)
+
+
+def _dump(tree: Tree) -> Tree:
     if tree.keys() == {SELF}:
         return {}
-    return {key: dump(tree[key]) if key != SELF else {} for key in sorted(tree)}
+    return {key: _dump(tree[key]) if key != SELF else {} for key in sorted(tree)}
+
+
+class _Pairs:
+    """Sets and their FieldsV1, so that what nobody changed is not translated at every write.
+
+    Both are told from others by what they are, not by what they say: they never change.
+    """
+
+    LIMIT = 20_000
+
+    def __init__(self) -> None:
+        self._pairs: dict[int, tuple[Tree, Tree]] = {}
+
+    def partner(self, one: Tree, translate: Callable[[Tree], Tree]) -> Tree:
+        """Return what a set or its FieldsV1 has been translated to, or translate it."""
+        known = self._pairs.get(id(one))
+        if known and known[0] is one:
+            return known[1]
+        other = translate(one)
+        if len(self._pairs) >= self.LIMIT:
+            self._pairs.clear()
+        self._pairs[id(one)] = (one, other)
+        self._pairs[id(other)] = (other, one)
+        return other
+
+
+_KNOWN = _Pairs()
 
 
 def union(left: Tree, right: Tree) -> Tree:
@@ -136,40 +173,63 @@ def given(value: Any, of: Type) -> Tree:
 
 def everything(value: Any, of: Type) -> Tree:
     """Return a value's every node."""
+    if is_leaf(value, of):
+        return LEAF
     result: Tree = {SELF: {}}
-    if not is_leaf(value, of):
+    if of.kind == "array":
         for key, (part, kind) in items(value, of).items():
             result[key] = everything(part, kind)
+        return result
+    for name, part in value.items():
+        result[f"f:{name}"] = everything(part, child_type(of, name))
     return result
 
 
 def compare(old: Any, new: Any, of: Type) -> tuple[Tree, Tree]:
     """Return the fields that were added or changed, and those that were removed."""
     if is_leaf(old, of) or is_leaf(new, of):
-        return ({}, {}) if old == new else ({SELF: {}}, {})
+        return (NOTHING, NOTHING) if old == new else (LEAF, NOTHING)
     changed: Tree = {}
     removed: Tree = {}
-    before, after = items(old, of), items(new, of)
-    for key, (part, kind) in after.items():
-        if key not in before:
-            changes, removals = _added(key, part, kind), NOTHING
-        elif before[key][0] is part:
+    before, after = _parts(old, of), _parts(new, of)
+    for key, part in after.items():
+        known = before.get(key, ABSENT)
+        if known is part:
             continue
+        kind = _part_type(of, key)
+        if known is ABSENT:
+            changes, removals = _added(key, part, kind), NOTHING
         else:
-            changes, removals = compare(before[key][0], part, kind)
+            changes, removals = compare(known, part, kind)
         if changes:
-            changed[key] = changes
+            changed[_step_key(of, key)] = changes
         if removals:
-            removed[key] = removals
-    for key, (part, kind) in before.items():
-        if key not in after:
-            removed[key] = everything(part, kind)
+            removed[_step_key(of, key)] = removals
+    for key in before.keys() - after.keys():
+        removed[_step_key(of, key)] = everything(before[key], _part_type(of, key))
     return changed, removed
+
+
+def _parts(value: Any, of: Type) -> dict[str, Any]:
+    """Return the parts of a value that is not a leaf, by name; of a list, by their step."""
+    if of.kind != "array":
+        return value  # type: ignore[no-any-return]
+    return {key: part for key, (part, _) in items(value, of).items()}
+
+
+def _part_type(of: Type, key: str) -> Type:
+    if of.kind != "array":
+        return child_type(of, key)
+    return ANYTHING if of.list_type == "set" else of.item or ANYTHING
+
+
+def _step_key(of: Type, key: str) -> str:
+    return key if of.kind == "array" else f"f:{key}"
 
 
 def _added(key: str, part: Any, kind: Type) -> Tree:
     """Return the nodes that came with a new part; what is always there is none."""
-    if key.removeprefix("f:") not in ALWAYS_THERE or is_leaf(part, kind):
+    if key not in ALWAYS_THERE or is_leaf(part, kind):
         return everything(part, kind)
     return compare({}, part, kind)[0]
 
