@@ -12,7 +12,7 @@ from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime import procfs
 from kubesim.runtime.attachment import Attachment, StandardStreams
 from kubesim.runtime.commands import find_program
-from kubesim.runtime.filesystem import FileSystem, Node
+from kubesim.runtime.filesystem import Directory, FileSystem, Node, copied
 from kubesim.runtime.images import Image
 from kubesim.runtime.logs import ContainerLog
 from kubesim.runtime.process import Process, ProcessTable, Program, World
@@ -91,7 +91,7 @@ class Container:
         self.exit_code: int | None = None
         self.failure = ""
         self.ended = asyncio.Event()
-        files = FileSystem(config.image.build(clock.now).root, clock.now)
+        files = FileSystem(_layer(config.image, clock), clock.now)
         self.world = World(
             files,
             clock,
@@ -289,3 +289,13 @@ def make_sandbox(
     if host_network:
         return Sandbox(clock, network.nodes[node].namespace, node, share, identity)
     return Sandbox(clock, network.add_pod(node, hostname), hostname, share, identity)
+
+
+_BUILT: dict[str, Directory] = {}
+
+
+def _layer(image: Image, clock: Clock) -> Directory:
+    """The container's own copy of an image, which is built once."""
+    if image.id not in _BUILT:
+        _BUILT[image.id] = image.build(clock.now).root
+    return copied(_BUILT[image.id], clock.now())
