@@ -30,6 +30,7 @@ from kubesim.controllers.podgc import PodGCController
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.rootcapublisher import RootCACertPublisher
 from kubesim.controllers.serviceaccount import ServiceAccountController
+from kubesim.controllers.statefulset import StatefulSetController
 from kubesim.controllers.tainteviction import TaintEvictionController
 from kubesim.controllers.ttlafterfinished import TTLAfterFinishedController
 
@@ -58,6 +59,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PodGCController,
     ReplicaSetController,
     ServiceAccountController,
+    StatefulSetController,
     TTLAfterFinishedController,
     TaintEvictionController,
 )

@@ -242,6 +242,15 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
     ],
     "root-ca-cert-publisher": [rule("create update", "configmaps"), _events()],
     "service-account-controller": [rule("create", "serviceaccounts"), _events()],
+    "statefulset-controller": [
+        rule("list watch", "pods"),
+        rule(READ, "statefulsets", "apps"),
+        rule("update", "statefulsets/status statefulsets/finalizers", "apps"),
+        rule("create delete get patch update", "pods"),
+        rule(f"{READ} create delete patch update", "controllerrevisions", "apps"),
+        rule("create delete get update", "persistentvolumeclaims"),
+        _events(),
+    ],
     "ttl-after-finished-controller": [rule(f"{READ} delete", "jobs", "batch"), _events()],
     "taint-eviction-controller": [
         rule(f"{READ} delete", "pods"),

@@ -110,6 +110,12 @@ class World:
             "DaemonSet", name, {"app": name}, "nginx:1.26", template or {}, spec
         )
 
+    async def create_stateful_set(self, name="db", **spec):
+        spec = {"serviceName": name, **spec}
+        return await self._create_workload(
+            "StatefulSet", name, {"app": name}, "nginx:1.26", {}, spec
+        )
+
     async def create_job(self, name="work", template=None, **spec):
         job = {
             "apiVersion": "batch/v1",

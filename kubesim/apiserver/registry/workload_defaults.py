@@ -52,6 +52,29 @@ def _default_daemon_set(daemon_set: Object) -> None:
         status.setdefault(counter, 0)
 
 
+def _default_stateful_set(stateful_set: Object) -> None:
+    spec = stateful_set.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    _default_template(spec)
+    strategy = spec.setdefault("updateStrategy", {})
+    strategy.setdefault("type", "RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    retention.setdefault("whenDeleted", "Retain")
+    retention.setdefault("whenScaled", "Retain")
+    for claim in spec.get("volumeClaimTemplates", ()):
+        claim |= {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+        claim.setdefault("metadata", {})
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
+    status = stateful_set.setdefault("status", {})
+    status.setdefault("replicas", 0)
+    status.setdefault("availableReplicas", 0)
+
+
 def _default_template(spec: Object) -> None:
     template = spec.setdefault("template", {})
     template.setdefault("metadata", {})
@@ -101,4 +124,5 @@ DEFAULTS: dict[str, Callable[[Object], None]] = {
     "deployments.apps": _default_deployment,
     "jobs.batch": _default_job,
     "replicasets.apps": _default_replica_set,
+    "statefulsets.apps": _default_stateful_set,
 }

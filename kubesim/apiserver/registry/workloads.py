@@ -64,6 +64,16 @@ class DaemonSetStrategy(Strategy):
         obj["metadata"]["annotations"] = annotations | {self.TEMPLATE_GENERATION: count}
 
 
+class StatefulSetStrategy(Strategy):
+    """StatefulSets always tell how many replicas there are."""
+
+    counts_generation = True
+
+    def initial_status(self, obj: Object) -> Object:
+        """A new StatefulSet has none."""
+        return {"replicas": 0, "availableReplicas": 0}
+
+
 class JobStrategy(Strategy):
     """Jobs: the server makes a selector that no other Job can have."""
 
@@ -104,6 +114,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "deployments.apps": DeploymentStrategy,
     "daemonsets.apps": DaemonSetStrategy,
     "replicasets.apps": ReplicaSetStrategy,
+    "statefulsets.apps": StatefulSetStrategy,
     "cronjobs.batch": CronJobStrategy,
     "jobs.batch": JobStrategy,
 }

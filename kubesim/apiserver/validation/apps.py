@@ -20,6 +20,22 @@ from kubesim.apiserver.validation.pods import pod_spec
 Object = dict[str, Any]
 STRATEGIES = ("Recreate", "RollingUpdate")
 DAEMON_STRATEGIES = ("RollingUpdate", "OnDelete")
+MANAGEMENT_POLICIES = ("OrderedReady", "Parallel")
+RETENTIONS = ("Retain", "Delete")
+STATEFUL_CHANGES = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+STATEFUL_FROZEN = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+    "'minReadySeconds' are forbidden"
+)
 
 
 def deployment(obj: Object) -> Iterator[Cause]:
@@ -53,6 +69,54 @@ def daemon_set(obj: Object) -> Iterator[Cause]:
     yield from not_negative(spec.get("minReadySeconds", 0), "spec.minReadySeconds")
     yield from _daemon_strategy(spec["updateStrategy"], "spec.updateStrategy")
     yield from not_negative(spec["revisionHistoryLimit"], "spec.revisionHistoryLimit")
+
+
+def stateful_set(obj: Object) -> Iterator[Cause]:
+    """Check a StatefulSet's spec."""
+    spec = obj["spec"]
+    policy = spec["podManagementPolicy"]
+    if policy not in MANAGEMENT_POLICIES:
+        yield invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'")
+    yield from _stateful_strategy(spec["updateStrategy"], "spec.updateStrategy")
+    for field, value in spec["persistentVolumeClaimRetentionPolicy"].items():
+        if value not in RETENTIONS:
+            path = f"spec.persistentVolumeClaimRetentionPolicy.{field}"
+            yield not_supported(path, value, RETENTIONS)
+    yield from not_negative(spec["replicas"], "spec.replicas")
+    yield from not_negative(spec.get("minReadySeconds", 0), "spec.minReadySeconds")
+    start = spec.get("ordinals", {}).get("start", 0)
+    yield from not_negative(start, "spec.ordinals.start")
+    yield from not_negative(spec["revisionHistoryLimit"], "spec.revisionHistoryLimit")
+    yield from _selector_and_template(spec, "statefulset", "StatefulSet")
+
+
+def stateful_set_update(new: Object, old: Object) -> Iterator[Cause]:
+    """Check that what the Pods and claims depend on stays as it was created."""
+    after, before = (
+        {name: value for name, value in obj["spec"].items() if name not in STATEFUL_CHANGES}
+        for obj in (new, old)
+    )
+    if after != before:
+        yield forbidden("spec", STATEFUL_FROZEN)
+
+
+def _stateful_strategy(strategy: Object, path: str) -> Iterator[Cause]:
+    kind, rolling = strategy["type"], strategy.get("rollingUpdate")
+    if kind not in DAEMON_STRATEGIES:
+        yield invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+    elif kind == "OnDelete" and rolling is not None:
+        why = "only allowed for updateStrategy 'RollingUpdate'"
+        yield invalid(f"{path}.rollingUpdate", rolling, why)
+    elif rolling is not None:
+        yield from not_negative(rolling["partition"], f"{path}.rollingUpdate.partition")
+        if "maxUnavailable" in rolling:
+            yield from _at_least_one(rolling["maxUnavailable"], f"{path}.rollingUpdate")
+
+
+def _at_least_one(value: int | str, path: str) -> Iterator[Cause]:
+    yield from _at_most_all(value, f"{path}.maxUnavailable")
+    if value in (0, "0%"):
+        yield invalid(f"{path}.maxUnavailable", value, "cannot be 0")
 
 
 def controller_revision(obj: Object) -> Iterator[Cause]:

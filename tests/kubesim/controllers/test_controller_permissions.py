@@ -37,6 +37,10 @@ async def test_nobody_is_refused_anything(make_world):
         await world.create_deployment(replicas=4)
         await world.create_daemon_set()
         await world.create_job(ttlSecondsAfterFinished=5, parallelism=2, completions=2)
+        await world.create_stateful_set(
+            volumeClaimTemplates=[claim_template()],
+            persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"},
+        )
         await world.create_cron_job(successfulJobsHistoryLimit=0)
         await world.settle()
         for pod in await world.items("pods", label_selector="job-name=work"):
@@ -50,6 +54,8 @@ async def test_nobody_is_refused_anything(make_world):
         new = {"containers": [{"name": "main", "image": "nginx:1.27"}]}
         await world.change(DEPLOYMENTS, "web", {"spec": {"template": {"spec": new}}})
         await world.change("daemonsets.apps", "agent", {"spec": {"template": {"spec": new}}})
+        await world.change("statefulsets.apps", "db", {"spec": {"template": {"spec": new}}})
+        await world.change("statefulsets.apps", "db", {"spec": {"replicas": 1}})
         await world.stop("node-2")
         await world.advance(400)
         await world.api.delete("nodes", "node-2")
@@ -64,3 +70,9 @@ async def test_nobody_is_refused_anything(make_world):
         assert not await world.exists("jobs.batch", "work")
         assert not await world.exists("namespaces", "shop", None)
         assert witness.refused == []
+
+
+def claim_template():
+    storage = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": storage}
+    return {"metadata": {"name": "data"}, "spec": spec}

@@ -16,9 +16,9 @@ from kubesim.apiserver.serialization.printers.column import (
 )
 
 
-def _deployment_ready(deployment: Object, _now: datetime) -> str:
-    ready = deployment.get("status", {}).get("readyReplicas", 0)
-    return f"{ready}/{deployment['spec'].get('replicas', 0)}"
+def _ready(workload: Object, _now: datetime) -> str:
+    ready = workload.get("status", {}).get("readyReplicas", 0)
+    return f"{ready}/{workload['spec'].get('replicas', 0)}"
 
 
 def _node_selector(daemon_set: Object, _now: datetime) -> str:
@@ -56,7 +56,7 @@ COLUMNS: dict[str, Sequence[Column]] = {
     ),
     "deployments.apps": (
         NAME,
-        Column("Ready", _deployment_ready),
+        Column("Ready", _ready),
         Column("Up-to-date", field("status", "updatedReplicas", default=0)),
         Column("Available", field("status", "availableReplicas", default=0)),
         AGE,
@@ -70,4 +70,5 @@ COLUMNS: dict[str, Sequence[Column]] = {
         AGE,
         *TEMPLATE,
     ),
+    "statefulsets.apps": (NAME, Column("Ready", _ready), AGE, *TEMPLATE[:2]),
 }
