@@ -12,9 +12,9 @@ from kubesim.kubelet.environment import expand
 from kubesim.kubelet.images import RETRY, ImagePuller, NotStartedError, Waiting
 from kubesim.kubelet.prober import Action, Prober
 from kubesim.kubelet.sources import MissingSourceError
+from kubesim.runtime.catalog.family import Image
 from kubesim.runtime.container import Container, ContainerConfig, MountPoint, StartError
 from kubesim.runtime.filesystem import File
-from kubesim.runtime.images import Image
 from kubesim.runtime.signals import LINUX
 
 MIN_GRACE = 2  # seconds for a container to end even if its preStop hook took all the time

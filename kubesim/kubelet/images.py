@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from kubesim.apimachinery.objects import Object
 from kubesim.clock import Clock
 from kubesim.kubelet.backoff import Backoff
-from kubesim.runtime.images import Image, ImageNotFound, ImageStore, InvalidImageName
+from kubesim.runtime.catalog.family import Image
+from kubesim.runtime.images import ImageNotFound, ImageStore, InvalidImageName
 
+BYTES_PER_SECOND = 50e6  # at which nodes pull
 RETRY = 10.0  # seconds after which a container that can't be started for now is tried again
 NEXT_LOOK = 1.0  # seconds until the kubelet looks again at a Pod that it has just changed
 
@@ -32,7 +34,7 @@ class NotStartedError(Exception):
 
 
 class ImagePuller:
-    """Pulls for one container, with a back-off of its own; every node has all images already."""
+    """Pulls for one container, with a back-off of its own; what one node has pulled all have."""
 
     def __init__(
         self,
@@ -52,32 +54,37 @@ class ImagePuller:
         reference = container["image"]
         policy = container.get("imagePullPolicy", "IfNotPresent")
         try:
-            image = self._images.find(reference)
+            present = self._images.present(reference)
         except InvalidImageName as error:
             self._event("Warning", "InspectFailed", str(error))
             raise self._failed("InvalidImageName", str(error)) from None
+        if not present and policy == "Never":
+            message = f'Container image "{reference}" is not present with pull policy of Never'
+            self._event("Warning", "ErrImageNeverPull", message)
+            raise self._failed("ErrImageNeverPull", message)
+        if present and policy == "IfNotPresent":
+            message = f'Container image "{reference}" already present on machine'
+            self._event("Normal", "Pulled", f"{message} and can be accessed by the pod")
+            return self._images.find(reference)
+        return await self._fetch(reference, present)
+
+    async def _fetch(self, reference: str, present: bool) -> Image:
+        """Ask the registry; only what the node has not takes time."""
+        try:
+            image = self._images.find(reference)
         except ImageNotFound as error:
-            if policy == "Never":
-                message = f'Container image "{reference}" is not present with pull policy of Never'
-                self._event("Warning", "ErrImageNeverPull", message)
-                raise self._failed("ErrImageNeverPull", message) from None
             raise await self._not_found(reference, str(error)) from None
-        self._report(reference, image, policy)
+        self._event("Normal", "Pulling", f'Pulling image "{reference}"')
+        seconds = 0.0 if present else round(image.size / BYTES_PER_SECOND, 3)
+        await self._clock.sleep(seconds)
+        took = f"{seconds:g}s ({seconds:g}s including waiting)"
+        message = f'Successfully pulled image "{reference}" in {took}. '
+        self._event("Normal", "Pulled", f"{message}Image size: {image.size} bytes.")
         return image
 
     def _failed(self, reason: str, message: str, delay: float = RETRY) -> NotStartedError:
         self._event("Warning", "Failed", f"Error: {reason}")
         return NotStartedError(Waiting(reason, message), delay)
-
-    def _report(self, reference: str, image: Image, policy: str) -> None:
-        if policy == "Always":
-            self._event("Normal", "Pulling", f'Pulling image "{reference}"')
-            message = f'Successfully pulled image "{reference}" in 0s (0s including waiting). '
-            message += f"Image size: {image.size} bytes."
-        else:
-            message = f'Container image "{reference}" already present on machine'
-            message += " and can be accessed by the pod"
-        self._event("Normal", "Pulled", message)
 
     async def _not_found(self, reference: str, message: str) -> NotStartedError:
         """Show ErrImagePull, then return the back-off until the next try."""

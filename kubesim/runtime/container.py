@@ -11,9 +11,9 @@ from kubesim.clock import Clock
 from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime import procfs
 from kubesim.runtime.attachment import Attachment, StandardStreams
+from kubesim.runtime.catalog.family import Image
 from kubesim.runtime.commands import find_program
 from kubesim.runtime.filesystem import Directory, FileSystem, Node, copied
-from kubesim.runtime.images import Image
 from kubesim.runtime.logs import ContainerLog
 from kubesim.runtime.process import Process, ProcessTable, Program, World
 from kubesim.runtime.signals import LINUX
@@ -116,7 +116,8 @@ class Container:
         )
         for mount in sorted(config.mounts, key=lambda each: each.path):
             files.mount(mount.path, mount.node, mount.read_only)
-        self._directory = posixpath.normpath(posixpath.join("/", config.directory))
+        directory = posixpath.join(config.image.directory, config.directory)
+        self._directory = posixpath.normpath(directory)
         files.make_directories(self._directory)
 
     @property

@@ -1,64 +1,21 @@
-"""Images: the few that this world knows, by reference, as containerd names them."""
+"""The registry that this world's nodes pull from, and how images are named in it."""
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 
-from kubesim.runtime.filesystem import Binary, Device, Link, Tree
-from kubesim.runtime.process import Program
-from kubesim.runtime.programs.nginx import CONFIG
-from kubesim.runtime.programs.registry import BUSYBOX, DEBIAN
-from kubesim.runtime.signals import LINUX
+from kubesim.runtime.catalog import distributions, tools, webservers
+from kubesim.runtime.catalog.family import Family, Image
 
-LIBRARY = "docker.io/library/"
 PRELOADED = ("busybox:1.36", "nginx:1.26", "nginx:1.27")
-NGINX_VERSIONS = {"1.26": "1.26.3", "1.27": "1.27.5"}
+_NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 REFERENCE = re.compile(
-    r"(?P<name>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
+    rf"(?P<name>(?:{_NAME}(?::\d+)?/)?{_NAME}(?:/{_NAME})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-
-PAGE = """<!DOCTYPE html>
-<html>
-<head>
-<title>Welcome to nginx!</title>
-<style>
-html { color-scheme: light dark; }
-body { width: 35em; margin: 0 auto;
-font-family: Tahoma, Verdana, Arial, sans-serif; }
-</style>
-</head>
-<body>
-<h1>Welcome to nginx!</h1>
-<p>If you see this page, the nginx web server is successfully installed and
-working. Further configuration is required.</p>
-
-<p>For online documentation and support please refer to
-<a href="http://nginx.org/">nginx.org</a>.<br/>
-Commercial support is available at
-<a href="http://nginx.com/">nginx.com</a>.</p>
-
-<p><em>Thank you for using nginx.</em></p>
-</body>
-</html>
-"""
-SERVER_BLOCK = """server {
-    listen       80;
-    server_name  localhost;
-
-    location / {
-        root   /usr/share/nginx/html;
-        index  index.html index.htm;
-    }
-
-    error_page   500 502 503 504  /50x.html;
-    location = /50x.html {
-        root   /usr/share/nginx/html;
-    }
+FAMILIES: dict[str, Family] = {
+    name: family
+    for family in (*distributions.FAMILIES, *webservers.FAMILIES, *tools.FAMILIES)
+    for name in family.names
 }
-"""
 
 
 class InvalidImageName(ValueError):  # noqa: N818 - the kubelet's name for it
@@ -71,30 +28,6 @@ class ImageNotFound(Exception):  # noqa: N818 - the runtime's name for it
 
 class ImageRefused(ValueError):  # noqa: N818 - as the other two
     """There is no program that could run in a container of this image."""
-
-
-@dataclass(frozen=True)
-class Image:
-    """What a container is made from."""
-
-    reference: str
-    size: int
-    programs: Mapping[str, Program]
-    build: Callable[[Callable[[], datetime]], Tree]
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    stop_signal: int = LINUX["TERM"]
-
-    @property
-    def digest(self) -> str:
-        """The image's content address."""
-        return "sha256:" + hashlib.sha256(self.reference.encode()).hexdigest()
-
-    @property
-    def id(self) -> str:
-        """What containerStatuses[].imageID shows."""
-        return f"{self.reference.rpartition(':')[0]}@{self.digest}"
 
 
 def normalize(reference: str) -> str:
@@ -114,6 +47,7 @@ def normalize(reference: str) -> str:
             f'couldn\'t parse image name "{reference}": {why}'
         )
     name, tag, digest = match["name"], match["tag"], match["digest"]
+    name = name.removeprefix("docker.io/")
     first, slash, _ = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"
@@ -124,8 +58,13 @@ def normalize(reference: str) -> str:
     return f"{name}@{digest}"
 
 
+def familiar(reference: str) -> str:
+    """Return a full reference as people write it: without Docker Hub's name."""
+    return reference.removeprefix("docker.io/").removeprefix("library/")
+
+
 class ImageStore:
-    """The images that nodes can have."""
+    """The images that nodes have, and those that they can pull."""
 
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}
@@ -135,118 +74,56 @@ class ImageStore:
     def load(self, reference: str) -> Image:
         """Make an image available on all nodes; ImageRefused if no program runs in it."""
         full = normalize(reference)
-        image = _busybox(full) or _nginx(full)
-        if image is None:
+        try:
+            return self._keep(full)
+        except ImageNotFound:
             raise ImageRefused(
                 f"image {reference} can't be loaded: the embedded cluster has programs only for "
-                "busybox and nginx 1.26 and 1.27; use the kind engine for other images"
-            )
-        self._images[full] = image
-        return image
+                f"{listing()}; use the kind engine for other images"
+            ) from None
+
+    def present(self, reference: str) -> bool:
+        """Whether nodes have the image already. Raises InvalidImageName."""
+        return self._present(normalize(reference)) is not None
 
     def add(self, image: Image) -> None:
         """Make an image of the cluster's own available on all nodes."""
         self._images[image.reference] = image
 
     def find(self, reference: str) -> Image:
-        """Return the image of that name or digest; InvalidImageName, ImageNotFound."""
+        """Return the image of that name or digest, pulled if it must be.
+
+        Raises InvalidImageName and ImageNotFound.
+        """
         full = normalize(reference)
-        name, at, digest = full.partition("@")
-        for image in self._images.values():
-            if image.reference == full:
-                return image
-            if at and image.digest == digest and image.reference.startswith(name + ":"):
-                return image
-        raise ImageNotFound(
-            f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": '
-            f"{full}: not found (the embedded cluster has {self._listing()}; "
-            "the kind engine pulls from registries)"
-        )
+        return self._present(full) or self._keep(full)
 
     def all(self) -> list[Image]:
-        """Return every image."""
+        """Return every image that nodes have."""
         return list(self._images.values())
 
-    def _listing(self) -> str:
-        return ", ".join(
-            image.reference.removeprefix(LIBRARY)
-            for image in self._images.values()
-            if image.reference.startswith(LIBRARY)
-        )
-
-
-def _busybox(reference: str) -> Image | None:
-    name = reference.rpartition(":")[0]
-    if name != "docker.io/library/busybox" or "@" in reference:
+    def _present(self, full: str) -> Image | None:
+        if full in self._images:
+            return self._images[full]
+        name, at, digest = full.partition("@")
+        for image in self._images.values() if at else ():
+            if image.digest == digest and image.reference.startswith(f"{name.split(':')[0]}:"):
+                return image
         return None
-    return Image(
-        reference,
-        2_217_000,
-        BUSYBOX,
-        _busybox_tree,
-        command=("sh",),
-        environment={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-    )
+
+    def _keep(self, full: str) -> Image:
+        name, _, tag = full.rpartition(":")
+        family = FAMILIES.get(name)
+        if "@" in full or not family or not family.has(tag):
+            raise ImageNotFound(
+                f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": '
+                f"{full}: not found (the embedded cluster simulates {listing()}; "
+                "the kind engine pulls from registries)"
+            )
+        image = self._images[full] = family.make(full, tag)
+        return image
 
 
-def _nginx(reference: str) -> Image | None:
-    name, _, tag = reference.rpartition(":")
-    series = re.match(r"\d+\.\d+(?=$|[.-])", tag)
-    version = NGINX_VERSIONS.get(series.group()) if series else None
-    if name != "docker.io/library/nginx" or version is None:
-        return None
-    return Image(
-        reference,
-        72_400_000,
-        DEBIAN,
-        _nginx_tree,
-        command=("nginx", "-g", "daemon off;"),
-        environment={
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "NGINX_VERSION": version,
-        },
-        stop_signal=LINUX["QUIT"],
-    )
-
-
-def _base_tree(now: Callable[[], datetime]) -> Tree:
-    tree = Tree(now)
-    for path in ("bin", "dev/pts", "dev/shm", "etc", "proc", "root", "sys", "usr/bin", "var"):
-        tree.directory(path)
-    tree.directory("tmp", 0o1777)
-    for kind in ("null", "zero", "random", "urandom", "tty", "stdin", "stdout", "stderr"):
-        tree.add(f"dev/{kind}", Device(0o666, now(), kind))
-    tree.write(
-        "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody::/bin/false\n"
-    )
-    tree.write("etc/group", "root:x:0:\nnobody:x:65534:\n")
-    return tree
-
-
-def _install(tree: Tree, directory: str, names: Mapping[str, Program]) -> None:
-    for name in names:
-        tree.add(f"{directory}/{name}", Binary(0o755, tree.now(), bytearray(b"\x7fELF"), name))
-
-
-def _busybox_tree(now: Callable[[], datetime]) -> Tree:
-    tree = _base_tree(now)
-    _install(tree, "bin", BUSYBOX)
-    tree.add("usr/bin/env", Binary(0o755, now(), bytearray(b"\x7fELF"), "env"))
-    for path in ("home", "lib", "var/spool/mail", "var/www"):
-        tree.directory(path)
-    return tree
-
-
-def _nginx_tree(now: Callable[[], datetime]) -> Tree:
-    tree = _base_tree(now)
-    for path in ("home", "lib", "opt", "run", "srv", "sbin", "var/cache/nginx", "var/log/nginx"):
-        tree.directory(path)
-    _install(tree, "usr/bin", {name: run for name, run in DEBIAN.items() if name != "nginx"})
-    _install(tree, "bin", {"sh": DEBIAN["sh"], "bash": DEBIAN["bash"]})
-    _install(tree, "usr/sbin", {"nginx": DEBIAN["nginx"]})
-    tree.write(CONFIG, SERVER_BLOCK)
-    tree.write("usr/share/nginx/html/index.html", PAGE)
-    tree.write("usr/share/nginx/html/50x.html", "<h1>An error occurred.</h1>\n")
-    tree.add("var/log/nginx/access.log", Link(0o777, now(), "/dev/stdout"))
-    tree.add("var/log/nginx/error.log", Link(0o777, now(), "/dev/stderr"))
-    return tree
+def listing() -> str:
+    """Return the names of all images, as people write them."""
+    return ", ".join(sorted({familiar(family.names[0]) for family in FAMILIES.values()}))

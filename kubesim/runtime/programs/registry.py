@@ -19,7 +19,6 @@ from kubesim.runtime.programs import (
 )
 from kubesim.runtime.programs.applet import APPLETS
 from kubesim.runtime.programs.awk import command as awk
-from kubesim.runtime.programs.nginx import nginx
 from kubesim.runtime.programs.sh import sh
 
 _MODULES = (
@@ -71,11 +70,11 @@ BUSYBOX: dict[str, Program] = {
 }
 NETWORK_TOOLS = {"wget", "nc", "nslookup", "ping", "ifconfig", "ip", "httpd", "busybox"}
 NETWORK_TOOLS |= {"netstat", "route", "telnet"}
-DEBIAN: dict[str, Program] = {  # what the nginx images, which are Debian's, have of it
+DEBIAN: dict[str, Program] = {  # what Debian's images have of it
     name: program
     for name, program in BUSYBOX.items()
     if name
     not in NETWORK_TOOLS
     | {"ps", "killall", "ash", "vi", "free", "top", "uptime", "watch", "usleep", "xxd", "hexdump"}
     | {"strings"}
-} | {"bash": sh, "nginx": nginx}
+} | {"bash": sh}

@@ -1,0 +1,1 @@
+"""redis: a server and a client that speak its own protocol."""
