@@ -109,7 +109,7 @@ async def test_redis_keeps_what_it_is_told(make_machine):
     server.signal(15)
     await machine.clock.advance(1)
     assert server.exit_code == 0
-    assert b"values" in server.files.read("/dump.rdb")
+    assert b"values" in server.files.read("/data/dump.rdb")
 
 
 async def test_redis_asks_for_its_password(make_machine):
