@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from kubesim.kubeadm import versions
+from kubesim.runtime.catalog.family import Image
 from kubesim.runtime.filesystem import Binary, Tree
-from kubesim.runtime.images import Image
 from kubesim.runtime.process import Program
 
 SIZES = {  # bytes, of what a registry sends
