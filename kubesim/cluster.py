@@ -42,6 +42,7 @@ from kubesim.kubelet.static_pods import Manifests
 from kubesim.network.fabric import Network
 from kubesim.network.proxy import ServiceProxy
 from kubesim.runtime.images import ImageStore
+from kubesim.storage import localpath
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,14 @@ POD_CIDR = "10.244.{}.0/24"
 CONTROL_PLANE_LABELS = (
     "node-role.kubernetes.io/control-plane",
     "node.kubernetes.io/exclude-from-external-load-balancers",
+)
+PROVISIONER_ACCOUNT = (
+    f"system:serviceaccount:{localpath.NAMESPACE}:{localpath.ACCOUNT}",
+    (
+        "system:serviceaccounts",
+        f"system:serviceaccounts:{localpath.NAMESPACE}",
+        "system:authenticated",
+    ),
 )
 SUPERUSER = ("system:apiserver", ("system:masters", "system:authenticated"))
 
@@ -127,6 +136,9 @@ class Cluster:
         )
         proxy = ServiceProxy(self.client("system:kube-proxy"), self.network, self.clock)
         self._spawn("kube-proxy", proxy.run())
+        disks = {name: kubelet.disk for name, kubelet in self._kubelets.items()}
+        provisioner = localpath.run(self.client(*PROVISIONER_ACCOUNT), self.clock, disks)
+        self._spawn("local-path-provisioner", provisioner)
         for name in self.nodes:
             await self.start_node(name)
 

@@ -22,10 +22,12 @@ from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpoints import EndpointsController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.endpointslicemirroring import EndpointSliceMirroringController
+from kubesim.controllers.ephemeralvolume import EphemeralVolumeController
 from kubesim.controllers.garbagecollector import GarbageCollector
 from kubesim.controllers.job import JobController
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
+from kubesim.controllers.persistentvolume import PersistentVolumeBinder
 from kubesim.controllers.podgc import PodGCController
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.rootcapublisher import RootCACertPublisher
@@ -33,6 +35,10 @@ from kubesim.controllers.serviceaccount import ServiceAccountController
 from kubesim.controllers.statefulset import StatefulSetController
 from kubesim.controllers.tainteviction import TaintEvictionController
 from kubesim.controllers.ttlafterfinished import TTLAfterFinishedController
+from kubesim.controllers.volumeprotection import (
+    ClaimProtectionController,
+    VolumeProtectionController,
+)
 
 Connect = Callable[[str, Sequence[str]], Client]
 
@@ -45,6 +51,7 @@ SERVICE_ACCOUNT_GROUPS = (
     "system:authenticated",
 )
 CONTROLLERS: tuple[type[Controller], ...] = (
+    ClaimProtectionController,
     ClusterRoleAggregationController,
     CronJobController,
     DaemonSetController,
@@ -52,16 +59,19 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EndpointSliceController,
     EndpointSliceMirroringController,
     EndpointsController,
+    EphemeralVolumeController,
     GarbageCollector,
     JobController,
     NamespaceController,
     NodeLifecycleController,
+    PersistentVolumeBinder,
     PodGCController,
     ReplicaSetController,
     ServiceAccountController,
     StatefulSetController,
     TTLAfterFinishedController,
     TaintEvictionController,
+    VolumeProtectionController,
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.client import Client
-from kubesim.kubeadm import rbac_policy
+from kubesim.kubeadm import localpath, rbac_policy
 from kubesim.kubeadm.addons import addons
 from kubesim.kubeadm.config import ClusterConfig
 from kubesim.kubeadm.uploadconfig import configuration
@@ -59,6 +59,7 @@ def _objects(address: str) -> Iterator[tuple[str, Object]]:
     yield "endpointslices.discovery.k8s.io", _kubernetes_slice(address)
     yield "roles.rbac.authorization.k8s.io", _cluster_info_role()
     yield "rolebindings.rbac.authorization.k8s.io", _cluster_info_binding()
+    yield from localpath.objects()
 
 
 def _object(kind: str, name: str, namespace: str, api_version: str = "v1") -> Object:

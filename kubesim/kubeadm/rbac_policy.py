@@ -131,6 +131,8 @@ CLUSTER_ROLES: dict[str, list[Object]] = {
         rule(READ, "replicasets", EXTENDED),
         rule(READ, "statefulsets", "apps"),
         rule(READ, "poddisruptionbudgets", "policy"),
+        rule(READ, "storageclasses csinodes csidrivers csistoragecapacities", "storage.k8s.io"),
+        rule("patch update", "persistentvolumeclaims persistentvolumes"),
         *_REVIEWS,
     ],
     "system:coredns": [
@@ -152,6 +154,7 @@ CLUSTER_ROLES: dict[str, list[Object]] = {
         rule("patch update", "pods/status"),
         rule("create", "pods/eviction"),
         rule(READ, "configmaps secrets"),
+        rule("get", "persistentvolumeclaims persistentvolumes"),
         rule("create", "serviceaccounts/token"),
         rule("get", "serviceaccounts"),
         rule("create delete get patch update", "leases", "coordination.k8s.io"),
@@ -229,10 +232,34 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
         rule("get list watch", "leases", "coordination.k8s.io"),
         _events(),
     ],
+    "ephemeral-volume-controller": [
+        rule(READ, "pods"),
+        rule("update", "pods/finalizers"),
+        rule(f"{READ} create", "persistentvolumeclaims"),
+        _events(),
+    ],
+    "persistent-volume-binder": [
+        rule(f"{READ} create delete update", "persistentvolumes"),
+        rule("update", "persistentvolumes/status persistentvolumeclaims/status"),
+        rule(f"{READ} update", "persistentvolumeclaims"),
+        rule(f"{READ} create delete", "pods"),
+        rule(READ, "storageclasses", "storage.k8s.io"),
+        rule("get list", "nodes secrets"),
+        _events(),
+    ],
     "pod-garbage-collector": [
         rule(f"{READ} delete", "pods"),
         rule("get list", "nodes"),
         rule("patch update", "pods/status"),
+    ],
+    "pv-protection-controller": [
+        rule(f"{READ} update", "persistentvolumes"),
+        _events(),
+    ],
+    "pvc-protection-controller": [
+        rule(f"{READ} update", "persistentvolumeclaims"),
+        rule(READ, "pods"),
+        _events(),
     ],
     "replicaset-controller": [
         rule(f"{READ} update", "replicasets", EXTENDED),

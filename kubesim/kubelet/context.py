@@ -11,8 +11,8 @@ from kubesim.clock import Clock
 from kubesim.kubelet.node import NodeConfig
 from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime.container import MountPoint, Sandbox
-from kubesim.runtime.filesystem import Directory
 from kubesim.runtime.images import ImageStore
+from kubesim.storage.disk import NodeDisk
 
 
 @dataclass
@@ -26,7 +26,7 @@ class NodeContext:
     network: Network
     recorder: EventRecorder
     services: Callable[[str], list[Object]]
-    disk: Directory
+    disk: NodeDisk
 
     @property
     def namespace(self) -> NetworkNamespace:

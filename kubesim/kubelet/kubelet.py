@@ -14,8 +14,8 @@ from kubesim.kubelet.pod_worker import PodWorker
 from kubesim.kubelet.server import ContainerServer
 from kubesim.kubelet.static_pods import Manifests, StaticPods, is_mirror
 from kubesim.network.fabric import Network
-from kubesim.runtime.filesystem import Tree
 from kubesim.runtime.images import ImageStore
+from kubesim.storage.disk import NodeDisk
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class Kubelet:
         self.images = images
         self.network = network
         self.clock = clock
+        self.disk = NodeDisk(config.name, clock.now)
         self.running = False
-        self.disk = Tree(clock.now)
         self.manifests = Manifests()
         self.server = ContainerServer(config, clock, self)
         self._workers: dict[str, PodWorker] = {}
@@ -91,7 +91,7 @@ class Kubelet:
             self.network,
             recorder,
             services.cache.list,
-            self.disk.root,
+            self.disk,
         )
         agent = NodeAgent(self.config, self.client, self.clock, self.images, recorder)
         self._static = StaticPods(context, self.manifests, agent)

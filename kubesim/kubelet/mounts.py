@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kubesim.apimachinery.objects import Object
 from kubesim.kubelet.environment import expand
-from kubesim.kubelet.volumes import Volume, subpath
+from kubesim.kubelet.volumes import PodVolume, subpath
 from kubesim.network.fabric import DNS_ADDRESS
 from kubesim.runtime.container import MountPoint
 from kubesim.runtime.filesystem import File
@@ -76,7 +76,7 @@ def _resolv_conf(pod: Object) -> str:
 
 
 def volume_mounts(
-    container: Object, volumes: Mapping[str, Volume], variables: Mapping[str, str], now: datetime
+    container: Object, volumes: Mapping[str, PodVolume], variables: Mapping[str, str], now: datetime
 ) -> list[MountPoint]:
     """Return a container's volumeMounts."""
     result = []

@@ -18,15 +18,25 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.kubelet import mounts, status
 from kubesim.kubelet.container import ContainerRunner, Role
 from kubesim.kubelet.context import NodeContext, grace_period
+from kubesim.kubelet.diskvolumes import KINDS, DiskVolume
 from kubesim.kubelet.environment import environment
 from kubesim.kubelet.images import Waiting
 from kubesim.kubelet.sources import MissingSourceError, Sources
-from kubesim.kubelet.volumes import REFRESH, Volume, VolumeRefusedError
+from kubesim.kubelet.volumes import (
+    REFRESH,
+    MountError,
+    PodVolume,
+    Volume,
+    VolumeRefusedError,
+)
 from kubesim.runtime.container import MountPoint, Sandbox, make_sandbox
+from kubesim.storage.disk import PODS, HostPathError
 
 MOUNT_RETRY = 0.5
 MAX_MOUNT_RETRY = 122.0
 SYNC_PERIOD = 10.0  # seconds between two looks of the status manager at all Pods (syncBatch)
+HOUSEKEEPING = 10.0  # seconds between looks at how full volumes are
+EVICTION_GRACE = 1.0
 FORCED_GRACE = 1.0  # seconds that processes get when their Pod has been removed already
 SANDBOX_MESSAGE = "Pod sandbox changed, it will be killed and re-created."
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
@@ -46,7 +56,7 @@ class PodWorker:
         self._sources = Sources(node.client, self.namespace)
         self.ip = ""
         self._sandbox: Sandbox | None = None
-        self._volumes: dict[str, Volume] = {}
+        self._volumes: dict[str, PodVolume] = {}
         self._etc: list[MountPoint] = []
         self._deleting = asyncio.Event()
         self._removed = False
@@ -168,6 +178,7 @@ class PodWorker:
                 await self._until_deleted()
             await self._deleting.wait()
             await self._delete()
+            self.node.disk.remove(f"{PODS}/{self.uid}")
         finally:
             self._release()
 
@@ -198,20 +209,43 @@ class PodWorker:
         refreshing = asyncio.ensure_future(self._refresh_volumes())
         try:
             async with self.node.clock.timeout(self._seconds_left()):
-                await self._run_containers()
+                excess = await self._run_within_limits()
+            if excess:
+                self._event("Warning", "Evicted", excess)
+                await self._fail("Evicted", excess, EVICTION_GRACE)
         except TimeoutError:
-            self._verdict = {
-                "phase": "Failed",
-                "reason": "DeadlineExceeded",
-                "message": DEADLINE_MESSAGE,
-            }
             self._event("Normal", "DeadlineExceeded", DEADLINE_MESSAGE)
-            await self._stop_containers(grace_period(self.pod))
-            self._settle()
+            await self._fail("DeadlineExceeded", DEADLINE_MESSAGE, grace_period(self.pod))
         finally:
             refreshing.cancel()
         await self.publish()
         self._release()
+
+    async def _fail(self, reason: str, message: str, grace: float) -> None:
+        """End the Pod as failed, whatever its containers say."""
+        self._verdict = {"phase": "Failed", "reason": reason, "message": message}
+        await self._stop_containers(grace)
+        self._settle()
+
+    async def _run_within_limits(self) -> str:
+        """Run the containers; return at once what a volume holds too much of, if one does."""
+        volumes = [each for each in self._volumes.values() if isinstance(each, DiskVolume)]
+        limited = [each for each in volumes if each.is_limited]
+        running = asyncio.ensure_future(self._run_containers())
+        try:
+            while limited and not running.done():
+                excess = "".join(each.excess for each in limited)
+                if excess:
+                    return excess
+                looking = asyncio.ensure_future(self.node.clock.sleep(HOUSEKEEPING))
+                await asyncio.wait({running, looking}, return_when=asyncio.FIRST_COMPLETED)
+                looking.cancel()
+            await running
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+        return ""
 
     def _seconds_left(self) -> float | None:
         limit = self.pod["spec"].get("activeDeadlineSeconds")
@@ -245,19 +279,26 @@ class PodWorker:
         self._etc = mounts.etc_files(self.pod, self.ip, self.node.clock.now())
 
     async def _mount(self) -> None:
-        now = self.node.clock.now
         for spec in self.pod["spec"].get("volumes") or []:
-            volume = Volume(spec, self.pod, self._sources, now, self.node.disk)
+            volume = self._volume(spec)
             delay = MOUNT_RETRY
             while not await self._fill(volume):
                 await self.node.clock.sleep(delay)
                 delay = min(delay * 2, MAX_MOUNT_RETRY)
             self._volumes[volume.name] = volume
 
-    async def _fill(self, volume: Volume) -> bool:
+    def _volume(self, spec: Object) -> PodVolume:
+        if any(kind in spec for kind in KINDS):
+            return DiskVolume(spec, self.pod, self.node.disk, self.node.client)
+        return Volume(spec, self.pod, self._sources, self.node.clock.now)
+
+    async def _fill(self, volume: PodVolume) -> bool:
         try:
             await volume.fill(self._current_pod())
-        except (MissingSourceError, VolumeRefusedError, StatusError) as error:
+        except MountError as error:
+            self._event("Warning", "FailedMount", str(error))
+            return False
+        except (MissingSourceError, HostPathError, VolumeRefusedError, StatusError) as error:
             message = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
             self._event("Warning", "FailedMount", message)
             return False

@@ -3,38 +3,64 @@
 import posixpath
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from kubesim.apimachinery.objects import Object
 from kubesim.kubelet import sources
-from kubesim.kubelet.hostpath import HostPathError, host_path
 from kubesim.kubelet.sources import MissingSourceError, Sources
 from kubesim.runtime.filesystem import Directory, File, Link, Node
 
 Files = dict[str, tuple[bytes, int]]  # path: content and mode
 DEFAULT_MODE = 0o644
 REFRESH = 60.0  # seconds; the kubelet's sync period
-SUPPORTED = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath")
+SUPPORTED = ("configMap", "secret", "downwardAPI", "projected")
 UPDATED = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
 
 
 class VolumeRefusedError(Exception):
-    """The volume cannot be mounted: it is of a kind that is not simulated, or not what it says."""
+    """The volume is of a kind that is not simulated."""
+
+
+class MountError(Exception):
+    """A volume is not ready; the message is the kubelet's whole sentence."""
+
+
+def refusal(kind: str) -> str:
+    """Return what to say of a kind of volume that is not simulated."""
+    return f"{kind} volumes are not simulated by the embedded cluster; use the kind engine"
+
+
+class PodVolume(Protocol):
+    """What a Pod's containers need of a volume, wherever its data comes from."""
+
+    name: str
+
+    @property
+    def root(self) -> Node:
+        """Its data; there once it has been filled."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether containers may not write to it."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether what it is made from may change while the Pod runs."""
+
+    async def fill(self, pod: Object) -> None:
+        """Find or make the data, or bring it up to date."""
 
 
 class Volume:
-    """One volume: its tree, and how to fill it again."""
+    """A volume of files made from objects: its tree, and how to fill it again."""
+
+    read_only = True
 
     def __init__(
-        self,
-        spec: Object,
-        pod: Object,
-        reader: Sources,
-        now: Callable[[], datetime],
-        disk: Directory,
+        self, spec: Object, pod: Object, reader: Sources, now: Callable[[], datetime]
     ) -> None:
         self.name = spec["name"]
-        self.root: Node = Directory(0o777, now())
-        self._disk = disk
+        self.root = Directory(0o777, now())
         self._spec = spec
         self._pod = pod
         self._reader = reader
@@ -42,11 +68,6 @@ class Volume:
         self._files: Files | None = None
         self._token = b""
         self._token_until = now()
-
-    @property
-    def read_only(self) -> bool:
-        """Whether containers may not write to it."""
-        return "emptyDir" not in self._spec and "hostPath" not in self._spec
 
     @property
     def changes(self) -> bool:
@@ -60,20 +81,10 @@ class Volume:
         Raises MissingSourceError or VolumeRefusedError.
         """
         self._pod = pod
-        kind = next((key for key in self._spec if key != "name"), "emptyDir")
+        kind = next(key for key in self._spec if key != "name")
         if kind not in SUPPORTED:
-            raise VolumeRefusedError(
-                f"{kind} volumes are not simulated by the embedded cluster; use the kind engine"
-            )
-        if kind == "emptyDir":
-            return
+            raise VolumeRefusedError(refusal(kind))
         source = self._spec[kind]
-        if kind == "hostPath":
-            try:
-                self.root = host_path(self._disk, source, self._now())
-            except HostPathError as error:
-                raise VolumeRefusedError(str(error)) from None
-            return
         mode = source.get("defaultMode", DEFAULT_MODE)
         if kind == "projected":
             files: Files = {}
@@ -128,7 +139,6 @@ class Volume:
         tops = {path.split("/")[0] for path in files}
         entries: dict[str, Node] = {name: fresh, "..data": Link(0o777, now, name)}
         entries |= {top: Link(0o777, now, posixpath.join("..data", top)) for top in tops}
-        assert isinstance(self.root, Directory)
         self.root.entries = entries
         self._files = files
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from kubesim.apimachinery.objects import Object
 from kubesim.apimachinery.taints import tolerates
-from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread
+from kubesim.scheduler import interpodaffinity, nodeaffinity, podtopologyspread, volumebinding
 from kubesim.scheduler.framework import ClusterEvent, FilterPlugin, NodeTest, Rejection
 from kubesim.scheduler.nodeinfo import NOTHING, NodeInfo, host_ports, per_node, requests
 from kubesim.scheduler.snapshot import Snapshot
@@ -93,6 +93,10 @@ _NODES_AND_TAINTS = frozenset({ClusterEvent.NODE_ADDED, ClusterEvent.NODE_TAINTS
 _NODES_AND_SPACE = frozenset(
     {ClusterEvent.NODE_ADDED, ClusterEvent.NODE_ALLOCATABLE, ClusterEvent.POD_GONE}
 )
+_PODS_AND_STORAGE = frozenset({ClusterEvent.POD_GONE, ClusterEvent.STORAGE})
+_NODES_AND_STORAGE = frozenset(
+    {ClusterEvent.NODE_ADDED, ClusterEvent.NODE_LABELS, ClusterEvent.STORAGE}
+)
 _NODES_AND_PODS = frozenset(
     {
         ClusterEvent.NODE_ADDED,
@@ -111,6 +115,8 @@ FILTERS = (
     FilterPlugin("NodeAffinity", nodeaffinity.prepare, _NODES_AND_LABELS),
     FilterPlugin("NodePorts", node_ports, _NODES_AND_SPACE),
     FilterPlugin("NodeResourcesFit", node_resources_fit, _NODES_AND_SPACE),
+    FilterPlugin("VolumeRestrictions", volumebinding.restrictions, _PODS_AND_STORAGE),
+    FilterPlugin("VolumeBinding", volumebinding.prepare, _NODES_AND_STORAGE),
     FilterPlugin("PodTopologySpread", podtopologyspread.prepare, _NODES_AND_PODS),
     FilterPlugin("InterPodAffinity", interpodaffinity.prepare, _NODES_AND_PODS),
 )

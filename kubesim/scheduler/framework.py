@@ -22,6 +22,7 @@ class ClusterEvent(Enum):
     POD_PLACED = auto()
     POD_CHANGED = auto()
     POD_GONE = auto()
+    STORAGE = auto()
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Rejection:
 
     reasons: tuple[str, ...]
     final: bool = False
+
+
+class PreFilterRejectedError(Exception):
+    """A Pod has no place on any node, whatever the node; says why."""
 
 
 NodeTest = Callable[[NodeInfo], Rejection | None]

@@ -31,11 +31,12 @@ from kubesim.clock import Clock
 from kubesim.scheduler import preemption
 from kubesim.scheduler.cache import Cache
 from kubesim.scheduler.filters import FILTERS, judge
-from kubesim.scheduler.framework import ClusterEvent, Rejection, explain
+from kubesim.scheduler.framework import ClusterEvent, PreFilterRejectedError, Rejection, explain
 from kubesim.scheduler.nodeinfo import NodeInfo, priority
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.scores import SCORES
 from kubesim.scheduler.snapshot import Snapshot
+from kubesim.scheduler.volumebinding import Promised, VolumeBinder, VolumeBindingError
 
 NAME = "default-scheduler"
 REPLICASETS = "replicasets.apps"
@@ -77,14 +78,20 @@ class Scheduler:
         self.namespaces = informers.informer("namespaces").cache
         self.services = informers.informer("services").cache
         self.replica_sets = informers.informer(REPLICASETS).cache
+        self.volumes = VolumeBinder(client, informers, clock, self._storage_changed)
+        self._binding: set[asyncio.Task[None]] = set()
         informers.informer("pods").add_handler(self._pod_changed)
         informers.informer("nodes").add_handler(self._node_changed)
 
     async def run(self) -> None:
         """Schedule one Pod after the other until cancelled; the informers must have synced."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.recorder.run())
-            tasks.create_task(self._schedule_forever())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.recorder.run())
+                tasks.create_task(self._schedule_forever())
+        finally:
+            for task in self._binding:
+                task.cancel()
 
     async def _schedule_forever(self) -> None:
         while True:
@@ -108,6 +115,31 @@ class Scheduler:
             return
         self.cache.assume(_on(pod, node))
         self.nominated.pop(uid(pod), None)
+        promised = self.volumes.promise(pod, node, snapshot)
+        if not promised:
+            await self._bind_assumed(pod, node)
+            return
+        # volumes take their time, and the next Pod need not wait for them
+        task = asyncio.ensure_future(self._bind_when_bound(queued, node, promised))
+        self._binding.add(task)
+        task.add_done_callback(self._binding.discard)
+
+    async def _bind_when_bound(self, queued: QueuedPod, node: str, promised: Promised) -> None:
+        """Bind a Pod's claims, then the Pod; put it back if that does not work out."""
+        try:
+            try:
+                await self.volumes.bind(promised, node)
+            except (StatusError, VolumeBindingError) as error:
+                self.cache.remove_pod(uid(queued.pod))
+                why = f'running PreBind plugin "VolumeBinding": {error}'
+                await self._report(queued.pod, "SchedulerError", why)
+                raise
+            await self._bind_assumed(queued.pod, node)
+        except (StatusError, VolumeBindingError) as error:
+            self._log.warning("%s: will retry: %s", key(queued.pod), error)
+            self._put_back(queued)
+
+    async def _bind_assumed(self, pod: Object, node: str) -> None:
         try:
             await self._bind(pod, node)
         except StatusError as error:
@@ -161,7 +193,12 @@ class Scheduler:
             for other in self.nominated.values()
             if uid(other) != uid(pod) and priority(other) >= priority(pod)
         ]
-        return Snapshot(self.cache.nodes(awaited), self._labels_of_namespace, self._selectors_in)
+        return Snapshot(
+            self.cache.nodes(awaited),
+            self._labels_of_namespace,
+            self._selectors_in,
+            self.volumes.storage(),
+        )
 
     def _labels_of_namespace(self, name: str) -> dict[str, str]:
         namespace = self.namespaces.get(name)
@@ -245,6 +282,9 @@ class Scheduler:
         elif labels_of(change.old) != labels_of(pod):
             self.queue.happened(ClusterEvent.POD_CHANGED)
 
+    def _storage_changed(self) -> None:
+        self.queue.happened(ClusterEvent.STORAGE)
+
     def _node_changed(self, change: Change) -> None:
         if change.new is None:
             self.cache.remove_node(key(change.object))
@@ -292,7 +332,11 @@ def find_feasible(pod: Object, snapshot: Snapshot, start: int) -> tuple[list[Nod
     """
     if not snapshot.nodes:
         raise UnschedulableError(NO_NODES, {})
-    test, enough = judge(pod, snapshot), enough_feasible(len(snapshot.nodes))
+    try:
+        test = judge(pod, snapshot)
+    except PreFilterRejectedError as error:
+        raise _nowhere(snapshot, *error.args) from None
+    enough = enough_feasible(len(snapshot.nodes))
     feasible: list[NodeInfo] = []
     rejected: dict[str, tuple[str, Rejection]] = {}
     for info in (*snapshot.nodes[start:], *snapshot.nodes[:start]):
@@ -306,6 +350,13 @@ def find_feasible(pod: Object, snapshot: Snapshot, start: int) -> tuple[list[Nod
     if not feasible:
         raise UnschedulableError(explain({n: why for n, (_, why) in rejected.items()}), rejected)
     return feasible, len(feasible) + len(rejected)
+
+
+def _nowhere(snapshot: Snapshot, plugin: str, reason: str) -> UnschedulableError:
+    """What to raise when a plugin has rejected every node at once."""
+    message = f"0/{len(snapshot.nodes)} nodes are available: {reason}."
+    why = Rejection((reason,), final=True)
+    return UnschedulableError(message, {info.name: (plugin, why) for info in snapshot.nodes})
 
 
 def enough_feasible(nodes: int) -> int:

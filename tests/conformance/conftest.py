@@ -157,3 +157,15 @@ def inside(core, namespace, shell_pod, kubectl):
         return kubectl("exec", "client", "--", "sh", "-c", script)
 
     return run
+
+
+@pytest.fixture
+def fetch(inside):
+    """Asks for a page from within the cluster: its last line, or what went wrong."""
+
+    def ask(host, port=80, *, path="/", name="", times=1):
+        head = f"GET {path} HTTP/1.0\\r\\nHost: {name or host}\\r\\n\\r\\n"
+        once = f"printf '{head}' | nc -w 3 {host} {port} 2>&1 | tail -n 1"
+        return inside(f"for i in $(seq {times}); do {once}; done").splitlines()
+
+    return ask

@@ -36,11 +36,6 @@ def refused(refusal, core, namespace):
     return create
 
 
-def answers(inside, url, count=12):
-    """Who answers when a URL is asked several times."""
-    return set(inside(f"for i in $(seq {count}); do wget -T 3 -qO- {url}; done").split())
-
-
 def test_a_service_gets_an_address_and_defaults(service):
     spec = service(ports=[{"port": 80}]).spec
     assert (spec.type, spec.session_affinity) == ("ClusterIP", "None")
@@ -49,14 +44,14 @@ def test_a_service_gets_an_address_and_defaults(service):
     assert spec.cluster_ips == [spec.cluster_ip]
 
 
-def test_traffic_goes_to_every_ready_pod(service, serving, inside):
+def test_traffic_goes_to_every_ready_pod(service, serving, fetch):
     service()
     serving("one")
     serving("two")
-    waiting.until(lambda: answers(inside, "web") == {"one", "two"}, timeout=WAIT)
+    waiting.until(lambda: set(fetch("web", times=12)) == {"one", "two"}, timeout=WAIT)
 
 
-def test_a_pod_that_is_not_ready_gets_nothing(core, namespace, service, serving, inside, shell_pod):
+def test_a_pod_that_is_not_ready_gets_nothing(core, namespace, service, serving, fetch, shell_pod):
     service()
     serving("one")
     probe = {"exec": {"command": ["false"]}}
@@ -64,33 +59,31 @@ def test_a_pod_that_is_not_ready_gets_nothing(core, namespace, service, serving,
     core.create_namespaced_pod(
         namespace, pod | {"metadata": {"name": "two", "labels": {"app": "web"}}}
     )
-    waiting.until(lambda: "one" in answers(inside, "web"), timeout=WAIT)
-    assert answers(inside, "web") == {"one"}
+    waiting.until(lambda: "one" in set(fetch("web", times=12)), timeout=WAIT)
+    assert set(fetch("web", times=12)) == {"one"}
 
 
-def test_without_endpoints_connections_are_refused(service, inside):
+def test_without_endpoints_connections_are_refused(service, fetch):
     service()
-    waiting.until(
-        lambda: "Connection refused" in inside("wget -T 3 -qO- web 2>&1 || true"), timeout=WAIT
-    )
+    waiting.until(lambda: "Connection refused" in fetch("web")[0], timeout=WAIT)
 
 
-def test_a_named_target_port_is_the_pods(service, serving, inside):
+def test_a_named_target_port_is_the_pods(service, serving, fetch):
     service(ports=[{"port": 80, "targetPort": "web"}])
     serving("one")
-    waiting.until(lambda: answers(inside, "web", 1) == {"one"}, timeout=WAIT)
+    waiting.until(lambda: set(fetch("web")) == {"one"}, timeout=WAIT)
 
 
-def test_client_affinity_stays_with_one_pod(service, serving, inside):
+def test_client_affinity_stays_with_one_pod(service, serving, fetch):
     spec = service(sessionAffinity="ClientIP").spec
     assert spec.session_affinity_config.client_ip.timeout_seconds == 10800
     serving("one")
     serving("two")
-    waiting.until(lambda: answers(inside, "web", 1), timeout=WAIT)
-    assert len(answers(inside, "web")) == 1
+    waiting.until(lambda: set(fetch("web")), timeout=WAIT)
+    assert len(set(fetch("web", times=12))) == 1
 
 
-def test_a_node_port_is_open_on_every_node(core, service, serving, inside):
+def test_a_node_port_is_open_on_every_node(core, service, serving, fetch):
     port = service(type="NodePort").spec.ports[0].node_port
     assert 30000 <= port <= 32767
     serving("one")
@@ -100,13 +93,13 @@ def test_a_node_port_is_open_on_every_node(core, service, serving, inside):
         for each in node.status.addresses
         if each.type == "InternalIP"
     ]
-    waiting.until(lambda: answers(inside, "web", 1) == {"one"}, timeout=WAIT)
+    waiting.until(lambda: set(fetch("web")) == {"one"}, timeout=WAIT)
     for address in nodes:
-        waiting.until(lambda a=address: answers(inside, f"{a}:{port}", 1) == {"one"}, timeout=WAIT)
+        waiting.until(lambda a=address: fetch(a, port) == ["one"], timeout=WAIT)
 
 
 def test_a_local_node_port_drops_what_its_node_cannot_answer(
-    core, namespace, service, serving, inside
+    core, namespace, service, serving, fetch
 ):
     port = service(type="NodePort", externalTrafficPolicy="Local").spec.ports[0].node_port
     here = core.read_namespaced_pod("client", namespace).spec.node_name
@@ -117,21 +110,21 @@ def test_a_local_node_port_drops_what_its_node_cannot_answer(
         for each in node.status.addresses
         if each.type == "InternalIP"
     }
-    own = f"{addresses.pop(here)}:{port}"
-    waiting.until(lambda: answers(inside, own, 1) == {"one"}, timeout=WAIT)
+    own = addresses.pop(here)
+    waiting.until(lambda: fetch(own, port) == ["one"], timeout=WAIT)
     for address in addresses.values():
-        assert "timed out" in inside(f"wget -T 2 -qO- {address}:{port} 2>&1 || true")
+        assert fetch(address, port) == ["nc: timed out"]
 
 
 @pytest.mark.since("1.22", "internalTrafficPolicy is beta, and on, in 1.22 (KEP-2086)")
 def test_local_internal_traffic_is_dropped_without_a_local_pod(
-    core, namespace, service, serving, inside
+    core, namespace, service, serving, fetch
 ):
     service(internalTrafficPolicy="Local")
     here = core.read_namespaced_pod("client", namespace).spec.node_name
     other = next(n.metadata.name for n in core.list_node().items if n.metadata.name != here)
     serving("one", nodeName=other)
-    assert "timed out" in inside("wget -T 2 -qO- web 2>&1 || true")
+    assert fetch("web") == ["nc: timed out"]
 
 
 def test_a_load_balancer_waits_for_one(service, kubectl):

@@ -1,12 +1,14 @@
 """What kubelets may do: what the Pods on their own node need, and no more.
 
-See https://kubernetes.io/docs/reference/access-authn-authz/node/. Secrets and ConfigMaps follow the
-Pods: a kubelet can read those that a Pod bound to its node uses.
+See https://kubernetes.io/docs/reference/access-authn-authz/node/. Secrets, ConfigMaps
+and claims follow the Pods: a kubelet can read those that a Pod bound to its node uses.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
+from kubesim.apimachinery.volumes import claim_names
 from kubesim.apiserver.auth.authorization import allows
 from kubesim.apiserver.registry.lookup import Lookup
 from kubesim.apiserver.registry.storage import Object
@@ -16,7 +18,7 @@ from kubesim.kubeadm import rbac_policy
 GROUP = "system:nodes"
 PREFIX = "system:node:"
 LEASE_NAMESPACE = "kube-node-lease"
-FOLLOW_PODS = ("configmaps", "secrets", "serviceaccounts")
+FOLLOW_PODS = ("configmaps", "persistentvolumeclaims", "secrets", "serviceaccounts")
 
 Edge = tuple[str, str, str, str]  # node, resource, namespace, name
 
@@ -32,6 +34,7 @@ class NodeAuthorizer:
     """Allows kubelets what the role system:node says, as far as it concerns their own node."""
 
     def __init__(self, objects: Lookup) -> None:
+        self._objects = objects
         self._graph = Graph(objects)
         self._rules = rbac_policy.CLUSTER_ROLES["system:node"]
         self._known: dict[tuple[str, ...], bool] = {}
@@ -43,6 +46,8 @@ class NodeAuthorizer:
             return False, ""
         if info.resource in FOLLOW_PODS:
             return self._used_by_pods(node, info)
+        if info.resource == "persistentvolumes":
+            return self._bound_for_pods(node, info)
         if info.resource == "leases" and not _own_lease(node, info):
             return False, "can only access node lease with the same name as the requesting node"
         return True, ""
@@ -53,6 +58,14 @@ class NodeAuthorizer:
         if key not in self._known:
             self._known[key] = any(allows(rule, info) for rule in self._rules)
         return self._known[key]
+
+    def _bound_for_pods(self, node: str, info: RequestInfo) -> tuple[bool, str]:
+        """A volume belongs to those who use the claim that it is bound to."""
+        volume = self._objects.get("persistentvolumes", info.name) if info.name else None
+        reference = (volume or {"spec": {}})["spec"].get("claimRef") or {}
+        namespace, name = reference.get("namespace", ""), reference.get("name", "")
+        claim = replace(info, resource="persistentvolumeclaims", namespace=namespace, name=name)
+        return self._used_by_pods(node, claim)
 
     def _used_by_pods(self, node: str, info: RequestInfo) -> tuple[bool, str]:
         if not info.name:
@@ -101,6 +114,9 @@ def _own_lease(node: str, info: RequestInfo) -> bool:
 def _references(pod: Object, resource: str) -> Iterator[str]:
     """The names of the objects of a resource that a Pod uses."""
     spec = pod["spec"]
+    if resource == "persistentvolumeclaims":
+        yield from (name for name, _ in claim_names(pod))
+        return
     if resource == "serviceaccounts":
         yield spec.get("serviceAccountName", "default")
         return

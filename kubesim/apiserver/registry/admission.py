@@ -12,6 +12,7 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
 from kubesim.apiserver.registry.storage import Storage
+from kubesim.apiserver.registry.volume_admission import VolumeAdmission
 
 Object = dict[str, Any]
 NAMESPACES = resources.named("namespaces")
@@ -33,6 +34,7 @@ class Admission:
 
     def __init__(self, storage: Storage, disabled: frozenset[str] = frozenset()) -> None:
         self._storage = storage
+        volumes = VolumeAdmission(storage)
         self._plugins: list[Callable[[Context, Object], None]] = [
             plugin
             for name, plugin in (
@@ -41,6 +43,8 @@ class Admission:
                 ("Priority", _priority),
                 ("DefaultTolerationSeconds", _default_toleration_seconds),
                 ("TaintNodesByCondition", _taint_nodes_by_condition),
+                ("StorageObjectInUseProtection", volumes.protect),
+                ("DefaultStorageClass", volumes.default_class),
             )
             if name not in disabled
         ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubesim.api import schema
+from kubesim.apiserver.registry import volume_defaults
 
 Object = dict[str, Any]
 FILE_MODE = 0o644
@@ -105,6 +106,9 @@ def _default_volume(volume: Object) -> None:
             volume[kind].setdefault("defaultMode", FILE_MODE)
     if "hostPath" in volume:
         volume["hostPath"].setdefault("type", "")
+    if "ephemeral" in volume:
+        template = volume["ephemeral"].setdefault("volumeClaimTemplate", {})
+        volume_defaults.default_claim_spec(template.setdefault("spec", {}))
     for item in volume.get("downwardAPI", {}).get("items", ()):
         _default_field_reference(item)
     for source in volume.get("projected", {}).get("sources", ()):
@@ -200,6 +204,9 @@ DEFAULTS: dict[str, Callable[[Object], None]] = {
     "endpoints": _default_endpoints,
     "endpointslices.discovery.k8s.io": _default_endpoint_slice,
     "leases.coordination.k8s.io": _default_lease,
+    "persistentvolumeclaims": volume_defaults.default_claim,
+    "persistentvolumes": volume_defaults.default_volume,
+    "storageclasses.storage.k8s.io": volume_defaults.default_class,
     "rolebindings.rbac.authorization.k8s.io": _default_binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _default_binding,
 }

@@ -19,6 +19,7 @@ from kubesim.apiserver.registry.deletion import DeleteOptions, check_preconditio
 from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.registry.strategies import strategy_for
 from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep
+from kubesim.apiserver.registry.volume_admission import VolumeAdmission
 from kubesim.clock import Clock
 
 SUFFIX_LENGTH = 5
@@ -46,7 +47,7 @@ class Registry:
         self.storage = storage
         self.clock = clock
         self.admission = admission
-        self.validators: list[Validator] = []
+        self.validators: list[Validator] = [VolumeAdmission(storage).check_resize]
         self._strategies: dict[str, Strategy] = {}
         self._event_lease = 0
         self._event_lease_until = 0.0

@@ -204,6 +204,33 @@ class EndpointSliceStrategy(Strategy):
         )
 
 
+class ClaimStrategy(Strategy):
+    """PersistentVolumeClaims."""
+
+    returns_deleted = True
+
+    def initial_status(self, obj: Object) -> Object:
+        """A new claim has no volume yet."""
+        return {"phase": "Pending"}
+
+
+class VolumeStrategy(Strategy):
+    """PersistentVolumes."""
+
+    returns_deleted = True
+
+    def initial_status(self, obj: Object) -> Object:
+        """A new volume waits to be looked at."""
+        since = obj["metadata"]["creationTimestamp"]
+        return {"phase": "Pending", "lastPhaseTransitionTime": since}
+
+
+class StorageClassStrategy(Strategy):
+    """StorageClasses."""
+
+    returns_deleted = True
+
+
 class NamespaceStrategy(Strategy):
     """Namespaces: they stay until the namespace controller has emptied them."""
 
@@ -257,6 +284,9 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "services": ServiceStrategy,
     "endpointslices.discovery.k8s.io": EndpointSliceStrategy,
     "namespaces": NamespaceStrategy,
+    "persistentvolumeclaims": ClaimStrategy,
+    "persistentvolumes": VolumeStrategy,
+    "storageclasses.storage.k8s.io": StorageClassStrategy,
     "nodes": NodeStrategy,
     "serviceaccounts": AccountStrategy,
     "endpoints": UpsertStrategy,

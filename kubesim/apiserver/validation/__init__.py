@@ -10,7 +10,17 @@ from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.apiextensions import definition
 from kubesim.apiserver.patch.fields import Cause
-from kubesim.apiserver.validation import apps, batch, core, discovery, names, pods, rbac, services
+from kubesim.apiserver.validation import (
+    apps,
+    batch,
+    core,
+    discovery,
+    names,
+    pods,
+    rbac,
+    services,
+    storage,
+)
 from kubesim.apiserver.validation.metadata import NameCheck, metadata, metadata_update
 
 Object = dict[str, Any]
@@ -37,6 +47,9 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "services": services.service,
     "endpoints": services.endpoints,
     "endpointslices.discovery.k8s.io": discovery.endpoint_slice,
+    "persistentvolumeclaims": storage.claim,
+    "persistentvolumes": storage.volume,
+    "storageclasses.storage.k8s.io": storage.storage_class,
     "configmaps": core.config_map,
     "secrets": core.secret,
     "nodes": core.node,
@@ -58,6 +71,9 @@ UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
     "statefulsets.apps": apps.stateful_set_update,
     "services": services.service_update,
     "endpointslices.discovery.k8s.io": discovery.endpoint_slice_update,
+    "persistentvolumeclaims": storage.claim_update,
+    "persistentvolumes": storage.volume_update,
+    "storageclasses.storage.k8s.io": storage.storage_class_update,
     "configmaps": core.config_map_update,
     "secrets": core.secret_update,
     "nodes": core.node_update,

@@ -12,7 +12,7 @@ from kubesim.apiserver.patch.fields import (
     not_supported,
     required,
 )
-from kubesim.apiserver.validation import names
+from kubesim.apiserver.validation import names, storage
 from kubesim.apiserver.validation.containers import VOLUME_FIELDS, containers, field_reference
 from kubesim.apiserver.validation.metadata import each, labels, selector
 
@@ -89,13 +89,17 @@ def _source(volume: Object, path: str) -> Iterator[Cause]:
     needed = {
         "configMap": "name",
         "secret": "secretName",
-        "hostPath": "path",
         "persistentVolumeClaim": "claimName",
     }
     for kind in kinds[:1]:
         field = needed.get(kind)
         if field and not volume[kind].get(field):
             yield required(f"{path}.{kind}.{field}")
+        if kind == "hostPath":
+            yield from storage.host_path(volume[kind], f"{path}.hostPath")
+        elif kind == "ephemeral":
+            template = volume[kind]["volumeClaimTemplate"]["spec"]
+            yield from storage.claim_spec(template, f"{path}.ephemeral.volumeClaimTemplate.spec")
     yield from _downward(volume.get("downwardAPI", {}), f"{path}.downwardAPI")
     for index, each_source in enumerate(volume.get("projected", {}).get("sources", ())):
         at = f"{path}.projected.sources[{index}].downwardAPI"

@@ -1,5 +1,7 @@
 """Services from the inside of Pods: addresses, names, endpoints."""
 
+from functools import partial
+
 SERVE = "mkdir /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www"
 
 
@@ -146,7 +148,7 @@ async def test_the_name_server_knows_ports_aliases_and_addresses(make_lab):
         external = {"type": "ExternalName", "externalName": "web.default.svc.cluster.local"}
         await lab.create("services", "alias", spec=external)
         await serve(lab, "a", hostname="first", subdomain="pods")
-        query = lab.cluster.network.name_server
+        query = partial(lab.cluster.network.query, "10.96.0.10")
         base = "default.svc.cluster.local"
         assert query(f"_http._tcp.web.{base}", "SRV") == [f"0 100 80 web.{base}"]
         assert query(f"_http._tcp.pods.{base}", "SRV") == [f"0 100 8080 first.pods.{base}"]

@@ -13,11 +13,12 @@ from kubesim.apiserver.serialization.printers import (
     core,
     discovery,
     rbac,
+    storage,
 )
 from kubesim.apiserver.serialization.printers.column import CREATED, NAME, Column
 
 _DEFAULT = (NAME, CREATED)
-_GROUPS = (core, apps, batch, coordination, discovery, rbac)
+_GROUPS = (core, apps, batch, coordination, discovery, rbac, storage)
 _COLUMNS: dict[str, Sequence[Column]] = {
     name: columns for group in _GROUPS for name, columns in group.COLUMNS.items()
 }

@@ -1,0 +1,81 @@
+"""Admission of what stores data: the plugins of plugin/pkg/admission/storage."""
+
+from typing import Any
+
+from kubesim.api import resources
+from kubesim.apimachinery.quantity import parse
+from kubesim.apiserver import errors
+from kubesim.apiserver.registry.context import Context
+from kubesim.apiserver.registry.storage import Storage
+
+Object = dict[str, Any]
+CLASSES = resources.named("storageclasses.storage.k8s.io")
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+PROTECTION = {
+    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    "persistentvolumes": "kubernetes.io/pv-protection",
+}
+
+
+class VolumeAdmission:
+    """StorageObjectInUseProtection, DefaultStorageClass and PersistentVolumeClaimResize."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def protect(self, context: Context, obj: Object) -> None:
+        """What is in use must not go; a controller takes the finalizer out when it is not."""
+        finalizer = PROTECTION.get(context.resource.full_name)
+        if finalizer and not context.subresource:
+            finalizers = obj["metadata"].setdefault("finalizers", [])
+            if finalizer not in finalizers:
+                finalizers.append(finalizer)
+
+    def default_class(self, context: Context, obj: Object) -> None:
+        """A claim that names no class gets the default one, of several the newest."""
+        if context.resource.full_name != "persistentvolumeclaims" or context.subresource:
+            return
+        annotations = obj["metadata"].get("annotations", {})
+        if "storageClassName" in obj["spec"] or CLASS_ANNOTATION in annotations:
+            return
+        marked = [each for each in self._classes() if _is_default(each)]
+        marked.sort(key=lambda each: str(each["metadata"]["name"]))
+        newest = max((each["metadata"]["creationTimestamp"] for each in marked), default="")
+        for each in marked:
+            if each["metadata"]["creationTimestamp"] == newest:
+                obj["spec"]["storageClassName"] = each["metadata"]["name"]
+                return
+
+    def check_resize(self, context: Context, new: Object | None, old: Object | None) -> None:
+        """Only a bound claim of a class that can do so grows. Raises 403."""
+        of_claim = context.resource.full_name == "persistentvolumeclaims"
+        if not of_claim or context.subresource or new is None or old is None:
+            return
+        if requested(new) <= requested(old):
+            return
+        name = old["metadata"]["name"]
+        if old["status"].get("phase") != "Bound":
+            why = "Only bound persistent volume claims can be expanded"
+            raise errors.forbidden("persistentvolumeclaims", name, why)
+        used = self._storage.get(CLASSES, "", old["spec"].get("storageClassName", ""))
+        if used is None or not used.object.get("allowVolumeExpansion"):
+            why = (
+                "only dynamically provisioned pvc can be resized and the storageclass that "
+                "provisions the pvc must support resize"
+            )
+            raise errors.forbidden("persistentvolumeclaims", name, why)
+
+    def _classes(self) -> list[Object]:
+        records = self._storage.store.range(CLASSES.prefix).records
+        return [self._storage.load(CLASSES, record).object for record in records]
+
+
+def _is_default(storage_class: Object) -> bool:
+    annotations = storage_class["metadata"].get("annotations", {})
+    return bool(annotations.get(DEFAULT_CLASS) == "true")
+
+
+def requested(claim: Object) -> Any:
+    """The size that a claim asks for."""
+    return parse(claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0"))

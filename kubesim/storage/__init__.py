@@ -1,0 +1,1 @@
+"""Simulated disks, and the provisioner that makes volumes on them."""
