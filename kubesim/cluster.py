@@ -19,6 +19,7 @@ from kubesim.apiserver.auth.escalation import Escalation
 from kubesim.apiserver.auth.node_authorizer import NodeAuthorizer
 from kubesim.apiserver.auth.node_restriction import restrict_nodes
 from kubesim.apiserver.auth.reviews import Reviews
+from kubesim.apiserver.auth.tokens import SecretSigner
 from kubesim.apiserver.endpoint import ControlPlaneEndpoint
 from kubesim.apiserver.handlers import streams
 from kubesim.apiserver.registry.lookup import Lookup
@@ -31,7 +32,6 @@ from kubesim.components import Components
 from kubesim.control import Control
 from kubesim.etcd.replicated import store_of
 from kubesim.etcd.store import Etcd
-from kubesim.kubeadm import pki
 from kubesim.kubeadm.bootstrap import bootstrap
 from kubesim.kubeadm.config import ClusterConfig
 from kubesim.kubeadm.images import component_images
@@ -107,7 +107,7 @@ class Cluster:
         self.store = store or store_of(control_planes(self.nodes.values()), self.clock)
         self.audit = audit or Audit(self.clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.server = self._api_server(signer or pki.TokenKey.generate())
+        self.server = self._api_server(signer or SecretSigner(self.clock.random))
         self.network = Network(self.clock)
         self.images = ImageStore()
         configs = {each.name: each for each in _node_configs(self.nodes.values())}
