@@ -22,6 +22,7 @@ from kubesim.apiserver.auth.reviews import Reviews
 from kubesim.apiserver.auth.tokens import SecretSigner
 from kubesim.apiserver.endpoint import ControlPlaneEndpoint
 from kubesim.apiserver.handlers import streams
+from kubesim.apiserver.registry import compactor
 from kubesim.apiserver.registry.lookup import Lookup
 from kubesim.apiserver.registry.storage import Object
 from kubesim.apiserver.request import Request, RequestInfo, Response
@@ -127,6 +128,7 @@ class Cluster:
     async def start(self, cluster_info: str = "") -> None:
         """Bring up the control plane and the nodes; cluster_info: a kubeconfig to publish."""
         self._spawn("etcd", self.store.run())
+        self._spawn("etcd compaction", compactor.run(self.store, self.clock))
         superuser = self.client(*SUPERUSER)
         definitions = apiextensions.run(superuser, self.server.resources, self.clock)
         self._spawn("apiextensions-apiserver", definitions)

@@ -1,6 +1,6 @@
 """One authorized request for a resource, and how its body and answer are read and written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,12 +12,17 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.apiextensions import objects
 from kubesim.apiserver.apiextensions.columns import columns_of
 from kubesim.apiserver.apiextensions.resource import CustomResource
-from kubesim.apiserver.patch import fields
+from kubesim.apiserver.options import check_write
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Object, Stored, dump, list_json
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo
 from kubesim.apiserver.serialization import forms, table
-from kubesim.apiserver.serialization.decoding import DecodeError, Decoder, parse_body
+from kubesim.apiserver.serialization.decoding import (
+    GO_NAMES,
+    DecodeError,
+    Decoder,
+    parse_body,
+)
 from kubesim.apiserver.serialization.negotiation import (
     PARTIAL,
     PARTIAL_LIST,
@@ -26,6 +31,12 @@ from kubesim.apiserver.serialization.negotiation import (
     form_of,
 )
 from kubesim.clock import Clock
+
+Refuse = Callable[[object], errors.StatusError]
+HEAD = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }'
+)
 
 
 @dataclass
@@ -62,11 +73,9 @@ class Call:
             raise errors.bad_request(text) from None
 
     def context(self) -> Context:
-        """Return the registry's view of this call. Raises 422 for an unknown kind of dry run."""
+        """Return the registry's view of this call. Raises 422 for options that mean nothing."""
         dry_run = self.request.query.get("dryRun", [])
-        if dry_run and dry_run != ["All"]:
-            cause = fields.not_supported("dryRun", dry_run[0], ("All",))
-            raise errors.invalid("Options.meta.k8s.io", "", [cause])
+        check_write(self.request, self.info.verb)
         return Context(
             resource=self.resource,
             user=self.user,
@@ -108,33 +117,41 @@ class Call:
         request = self.request
         if request.native:
             return request.content
-        return parse_body(request.body, request.headers.get("content-type", ""))
+        kind = self.kind[2]
+        data = parse_body(request.body, request.headers.get("content-type", ""), kind)
+        if data is not None and not isinstance(data, dict):
+            found = GO_NAMES.get(type(data), "number")
+            why = f"json: cannot unmarshal {found} into Go value of type {HEAD}"
+            why = f"couldn't get version/kind; json parse error: {why}"
+            raise errors.unrecognized(kind, why, request.body)
+        return data or {}
 
-    def read(self, data: Any, current: Object | None = None) -> Object:
-        """Return data as an object of the right kind, in canonical form. Raises 400.
+    def read(
+        self, data: Object, current: Object | None = None, refuse: Refuse | None = None
+    ) -> Object:
+        """Return data as an object of the right kind, in canonical form.
 
-        What is the very same as in the current object has been read before.
+        What is the very same as in the current object has been read before. `refuse` makes the
+        error of what cannot be read, a 400 of a body if it is not given.
         """
         group, version, kind = self.kind
-        if not isinstance(data, dict):
-            raise errors.bad_request(
-                f"the object provided is unrecognized (must be of type {kind}): "
-                "couldn't get version/kind; json parse error"
-            )
         api_version = f"{group}/{version}" if group else version
-        check_kind(data, kind, api_version)
+        given = data.get("apiVersion") or api_version, data.get("kind") or kind
+        refuse = refuse or cannot_handle(*given, kind)
         try:
-            obj, unknown = self._decode(data, current or {})
+            check_kind(given, kind, api_version)
+            obj, problems = self._decode(data, current or {})
         except DecodeError as error:
-            raise errors.bad_request(_cannot_handle(kind, version, error)) from None
-        self._report_unknown(kind, version, unknown)
+            raise refuse(error) from None
+        self.report_strict(problems, refuse)
         head = {"kind": kind, "apiVersion": api_version, "metadata": obj.pop("metadata", {})}
         return head | obj | head
 
     def _decode(self, data: Object, current: Object) -> tuple[Object, list[str]]:
-        """Return the object in data, and the paths of the fields that its type does not have."""
+        """Return the object in data, and what a strict reader would refuse of it."""
         if isinstance(self.resource, CustomResource) and self._is_own_kind:
-            return objects.decode(data, self.resource.schema)
+            obj, unknown = objects.decode(data, self.resource.schema)
+            return obj, [f'unknown field "{path}"' for path in unknown]
         known = {
             field: data[field]
             for field, value in current.items()
@@ -142,18 +159,16 @@ class Call:
         }
         unread = {field: value for field, value in data.items() if field not in known}
         decoder = Decoder()
-        return known | decoder.decode(unread, self.type), decoder.unknown
+        return known | decoder.decode(unread, self.type), decoder.strict
 
-    def _report_unknown(self, kind: str, version: str, unknown: list[str]) -> None:
-        """Refuse, warn of, or ignore fields that do not exist, as the client asks for."""
+    def report_strict(self, problems: list[str], refuse: Refuse) -> None:
+        """Refuse, warn of, or ignore what a strict reader refuses, as the client asks for."""
         validation = self.parameter("fieldValidation", "Warn")
-        if not unknown or validation == "Ignore":
+        if not problems or validation == "Ignore":
             return
-        told = [f'unknown field "{path}"' for path in unknown]
         if validation == "Strict":
-            why = f"strict decoding error: {', '.join(told)}"
-            raise errors.bad_request(_cannot_handle(kind, version, why))
-        self.warnings += told
+            raise refuse(f"strict decoding error: {', '.join(problems)}")
+        self.warnings += problems
 
     def answer(self, status: int, stored: Stored) -> Response:
         """Return a stored object as the answer."""
@@ -242,20 +257,43 @@ class Call:
         return headers
 
 
-def check_kind(data: Object, kind: str, api_version: str) -> None:
-    """Refuse data of another kind than the path's; none given is the path's. Raises 400."""
-    given_version, given_kind = data.get("apiVersion") or api_version, data.get("kind") or kind
-    if given_version != api_version:
+def check_kind(given: tuple[Any, Any], kind: str, api_version: str) -> None:
+    """Refuse data of another kind than the path's. Raises 400 and DecodeError."""
+    given_version, given_kind = given
+    if given == (api_version, kind):
+        return
+    for name, value in (("apiVersion", given_version), ("kind", given_kind)):
+        if not isinstance(value, str):
+            found = GO_NAMES.get(type(value), "number")
+            why = f"json: cannot unmarshal {found} into Go struct field .{name} of type string"
+            raise errors.bad_request(
+                f"the object provided is unrecognized (must be of type {kind}): "
+                f"couldn't get version/kind; json parse error: {why}"
+            )
+    group, _, version = given_version.rpartition("/")
+    if (group, version, given_kind) not in schema.definition_names():
+        raise DecodeError(
+            f'no kind "{given_kind}" is registered for version "{given_version}" in scheme '
+            '"pkg/api/legacyscheme/scheme.go:30"'
+        )
+    own_group = api_version.rpartition("/")[0]
+    if (own_group, kind) == (group, given_kind):
         raise errors.bad_request(
             f"the API version in the data ({given_version}) does not match "
             f"the expected API version ({api_version})"
         )
-    if given_kind != kind:
-        raise errors.bad_request(
-            f'{given_kind} in version "{given_version}" cannot be handled as a {kind}: '
-            f"the path is for a {kind}"
-        )
+    internal = f"{_package(own_group)}.{kind}"
+    raise DecodeError(f"converting ({version}.{given_kind}) to ({internal}): unknown conversion")
 
 
-def _cannot_handle(kind: str, version: str, why: object) -> str:
-    return f'{kind} in version "{version}" cannot be handled as a {kind}: {why}'
+def _package(group: str) -> str:
+    """Return the name of the Go package that holds a group's internal types."""
+    return group.partition(".")[0] or "core"
+
+
+def cannot_handle(api_version: str, given: str, kind: str) -> Refuse:
+    """Return what makes the 400 of a body that is no object of the path's kind."""
+    version = str(api_version).rpartition("/")[2]
+    return lambda why: errors.bad_request(
+        f'{given} in version "{version}" cannot be handled as a {kind}: {why}'
+    )

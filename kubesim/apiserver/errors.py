@@ -98,11 +98,12 @@ def no_such_resource(hint: str = "") -> StatusError:
     return StatusError(404, f"{message}: {hint}" if hint else message, details={})
 
 
-def already_exists(resource: str, name: str) -> StatusError:
-    """409: the name is taken."""
+def already_exists(resource: str, name: str, *, being_deleted: bool = False) -> StatusError:
+    """409: the name is taken, maybe by an object that will soon be gone."""
+    state = "object is being deleted: " if being_deleted else ""
     return StatusError(
         409,
-        f'{resource} "{name}" already exists',
+        f'{state}{resource} "{name}" already exists',
         reason="AlreadyExists",
         details=_about(resource, name),
     )
@@ -154,6 +155,21 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, message)
 
 
+def unrecognized(kind: str, why: str, body: bytes) -> StatusError:
+    """400: the body is no object of any kind; it is shown, in hexadecimal unless it is JSON."""
+    shown = "<empty>"
+    if body:
+        is_json, more = body.startswith(b"{"), " ..." if len(body) > SHOWN_BYTES else ""
+        start = body[:SHOWN_BYTES]
+        shown = (start.decode(errors="replace") if is_json else start.hex()) + more
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {kind}): {why} ({shown})"
+    )
+
+
+SHOWN_BYTES = 30
+
+
 def expired(message: str) -> StatusError:
     """410: the asked-for moment of history is compacted away."""
     return StatusError(410, message, reason="Expired")
@@ -179,6 +195,11 @@ def unsupported_media_type(supported: Sequence[str]) -> StatusError:
 def not_acceptable(message: str, details: dict[str, Any] | None = None) -> StatusError:
     """406: none of the forms that the client accepts is spoken here."""
     return StatusError(406, message, details=details)
+
+
+def too_large(message: str) -> StatusError:
+    """413: more than the server wants to read."""
+    return StatusError(413, message, reason="RequestEntityTooLarge")
 
 
 def timeout(message: str) -> StatusError:

@@ -1,13 +1,9 @@
 """The handlers of get, list and watch."""
 
-import base64
-import binascii
-import json
-from dataclasses import dataclass
-
 from kubesim.apiserver import errors
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers import selectors
+from kubesim.apiserver.handlers.continuation import LATEST, Token
 from kubesim.apiserver.handlers.watch import (
     as_lines,
     as_objects,
@@ -17,7 +13,7 @@ from kubesim.apiserver.handlers.watch import (
     expired,
     stream,
 )
-from kubesim.apiserver.patch import fields
+from kubesim.apiserver.options import EXACT, check_list, check_watch
 from kubesim.apiserver.registry.cacher import (
     EVERYTHING,
     INDEXED,
@@ -29,12 +25,10 @@ from kubesim.apiserver.registry.cacher import (
     Scope,
 )
 from kubesim.apiserver.registry.registry import Registry
-from kubesim.apiserver.registry.storage import Object, Stored, dump, storage_key
+from kubesim.apiserver.registry.storage import Object, Stored, storage_key
 from kubesim.apiserver.request import Response
-from kubesim.etcd.store import CompactedError, Range
+from kubesim.etcd.store import CompactedError, FutureRevisionError, Range
 
-TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105
-LATEST = -1
 LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
 CHUNK_TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. "
@@ -67,10 +61,12 @@ class Reads:
 
     def find(self, call: Call) -> tuple[list[Stored], Object]:
         """Return the objects that a call selects, and the metadata of their list."""
-        _check_version_match(call)
+        check_list(call.request)
         limit = call.number("limit")
-        token = _read_token(call)
-        found = self._range(call, token)
+        call.number("timeoutSeconds")  # nothing takes that long, but it must be a number
+        if call.parameter("resourceVersion") == "0" and not call.parameter("continue"):
+            limit = 0  # such a list comes from the watch cache, which does not chunk
+        found = self._range(call, limit)
         items = [self._storage.load(call.resource, record) for record in found.records]
         selects = _predicate(call)
         if selects:
@@ -78,29 +74,42 @@ class Reads:
         metadata: Object = {"resourceVersion": str(found.revision)}
         if 0 < limit < len(items):
             following = _key(items[limit]).removeprefix(_prefix(call))
-            metadata["continue"] = _Token(found.revision, following).text()
+            metadata["continue"] = Token(found.revision, following).text()
             if not selects:
                 metadata["remainingItemCount"] = len(items) - limit
             items = items[:limit]
         return items, metadata
 
-    def _range(self, call: Call, token: "_Token | None") -> Range:
+    def _range(self, call: Call, limit: int) -> Range:
         store, prefix = self._storage.store, _prefix(call)
-        if token:
-            revision = 0 if token.revision == LATEST else token.revision
-            try:
-                return store.range(prefix, start=prefix + token.start, revision=revision)
-            except CompactedError:
-                error = errors.expired(CHUNK_TOO_OLD)
-                error.list_metadata = {"continue": _Token(LATEST, token.start).text()}
-                raise error from None
+        if call.parameter("continue"):
+            return self._next_chunk(call, Token.read(call.parameter("continue")))
         asked = self._revision(call)
-        if asked and call.parameter("resourceVersionMatch") == "Exact":
+        match = call.parameter("resourceVersionMatch")
+        if asked and (match == EXACT or (limit > 0 and not match)):
             try:
                 return store.range(prefix, revision=asked)
             except CompactedError:
                 raise errors.expired(LIST_TOO_OLD) from None
         return store.range(prefix)
+
+    def _next_chunk(self, call: Call, token: Token) -> Range:
+        """Return what follows a list's last chunk, as of its first one. Raises 400 and 410."""
+        if call.parameter("resourceVersion") not in ("", "0"):
+            raise errors.bad_request(
+                "specifying resource version is not allowed when using continue"
+            )
+        prefix, revision = _prefix(call), 0 if token.revision == LATEST else token.revision
+        try:
+            return self._storage.store.range(prefix, start=prefix + token.start, revision=revision)
+        except FutureRevisionError:
+            raise errors.bad_request(
+                "invalid continue token: the revision in it has not happened yet"
+            ) from None
+        except CompactedError:
+            error = errors.expired(CHUNK_TOO_OLD)
+            error.list_metadata = {"continue": Token(LATEST, token.start).text()}
+            raise error from None
 
     def _revision(self, call: Call) -> int:
         """Return the asked-for revision, 0 for the latest. Raises 400, and 504 for the future."""
@@ -122,13 +131,13 @@ class Reads:
 
     def watch(self, call: Call) -> Response:
         """Answer with a stream of events."""
+        check_watch(call.request)
         resource, store = call.resource, self._storage.store
         labels, terms = _selectors(call)
         selects = selectors.predicate(labels, terms)
         asked = self._revision(call)
         wants_initial = call.request.flag("sendInitialEvents")
         bookmarks = call.request.flag("allowWatchBookmarks")
-        _check_initial_events(call)
         initial: list[Notice] = []
         if wants_initial or (not asked and "sendInitialEvents" not in call.request.query):
             found = store.range(_prefix(call))
@@ -160,72 +169,6 @@ class Reads:
 def _key(stored: Stored) -> str:
     metadata = stored.object["metadata"]
     return storage_key(stored.resource, metadata.get("namespace", ""), metadata["name"])
-
-
-@dataclass(frozen=True)
-class _Token:
-    """Where a chunked list goes on: a revision, and the first key of the next chunk."""
-
-    revision: int
-    start: str
-
-    def text(self) -> str:
-        token = {"v": TOKEN_VERSION, "rv": self.revision, "start": self.start}
-        return base64.urlsafe_b64encode(dump(token)).decode().rstrip("=")
-
-
-def _read_token(call: Call) -> _Token | None:
-    text = call.parameter("continue")
-    if not text:
-        return None
-    if call.parameter("resourceVersion") not in ("", "0"):
-        raise errors.bad_request("specifying resource version is not allowed when using continue")
-    try:
-        token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        return _Token(int(token["rv"]), str(token["start"]))
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise errors.bad_request(
-            f"invalid continue token: continue key is not valid: {error}"
-        ) from None
-
-
-def _check_version_match(call: Call) -> None:
-    match = call.parameter("resourceVersionMatch")
-    if not match:
-        return
-    path = "resourceVersionMatch"
-    if not call.parameter("resourceVersion"):
-        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-        cause = fields.forbidden(path, why)
-    elif call.parameter("continue"):
-        cause = fields.forbidden(path, "resourceVersionMatch is forbidden for continue")
-    elif match not in ("Exact", "NotOlderThan"):
-        cause = fields.not_supported(path, match, ("Exact", "NotOlderThan", ""))
-    elif match == "Exact" and call.parameter("resourceVersion") == "0":
-        why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-        cause = fields.forbidden(path, why)
-    else:
-        return
-    raise errors.invalid("ListOptions.meta.k8s.io", "", [cause])
-
-
-def _check_initial_events(call: Call) -> None:
-    match = call.parameter("resourceVersionMatch")
-    if "sendInitialEvents" not in call.request.query:
-        if not match:
-            return
-        cause = fields.forbidden(
-            "resourceVersionMatch",
-            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-        )
-    elif match == "NotOlderThan":
-        return
-    else:
-        cause = fields.forbidden(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )
-    raise errors.invalid("ListOptions.meta.k8s.io", "", [cause])
 
 
 def _prefix(call: Call) -> str:

@@ -10,7 +10,7 @@ from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaults import apply_defaults
 from kubesim.apiserver.registry.deletion import DeleteOptions
 from kubesim.apiserver.registry.registry import Registry, timestamp
-from kubesim.apiserver.registry.storage import Object
+from kubesim.apiserver.registry.storage import Object, storage_key
 from kubesim.apiserver.request import Response
 from kubesim.apiserver.serialization.decoding import DecodeError, Decoder
 
@@ -73,12 +73,13 @@ class Writes:
         if applies:
             context.manager = ""  # an apply says itself who owns what
         reset = self._registry.strategy(call.resource).reset_fields(call.info.subresource)
-        change = parse_patch(call, reset, timestamp(self._registry.clock.now()))
+        patch = parse_patch(call, reset, timestamp(self._registry.clock.now()))
         if call.info.subresource == "scale":
-            return self._rescale(call, change)
+            return self._rescale(call, patch.change)
 
         def transform(current: Object) -> Object:
-            obj = call.read(change(current), current)
+            changed = patch.change(current)
+            obj = call.read(changed, current, patch.refuse(changed))
             self._check_name(call, obj)
             self._place(call, obj)
             apply_defaults(call.resource, obj)
@@ -139,7 +140,12 @@ class Writes:
 
     @staticmethod
     def _check_name(call: Call, obj: Object) -> None:
-        given = obj["metadata"].setdefault("name", call.info.name)
+        given = obj["metadata"].get("name")
+        if not given:
+            raise errors.bad_request(
+                f"the name of the object ({call.info.name} based on URL) was undeterminable: "
+                "name must be provided"
+            )
         if given != call.info.name:
             raise errors.bad_request(
                 f"the name of the object ({given}) does not match "
@@ -154,7 +160,10 @@ class Writes:
             raise errors.conflict(
                 call.resource.full_name,
                 call.info.name,
-                f"Precondition failed: UID in precondition: {meant}, UID in object meta: {uid}",
+                "StorageError: invalid object, Code: 4, "
+                f"Key: {storage_key(call.resource, call.info.namespace, call.info.name)}, "
+                "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+                f"UID in precondition: {meant}, UID in object meta: {uid}",
             )
 
     @staticmethod

@@ -109,10 +109,11 @@ def paths(tree: Tree, prefix: str = "") -> Iterator[str]:
         if key == SELF:
             yield prefix
         else:
-            yield from paths(tree[key], prefix + _step(key))
+            yield from paths(tree[key], prefix + step(key))
 
 
-def _step(key: str) -> str:
+def step(key: str) -> str:
+    """Return one step of a path as people read it: .image, [name="web"], [="a"]."""
     kind, _, name = key.partition(":")
     if kind == "f":
         return f".{name}"
@@ -142,8 +143,8 @@ def items(value: Any, of: Type) -> dict[str, tuple[Any, Type]]:
         return {f"f:{key}": (part, child_type(of, key)) for key, part in value.items()}
     item = of.item or ANYTHING
     if of.list_type == "set":
-        return {f"v:{_compact(part)}": (part, ANYTHING) for part in value}
-    return {f"k:{_compact(list_keys(part, of))}": (part, item) for part in value}
+        return {f"v:{compact(part)}": (part, ANYTHING) for part in value}
+    return {f"k:{compact(list_keys(part, of))}": (part, item) for part in value}
 
 
 def list_keys(part: Any, of: Type) -> dict[str, Any]:
@@ -155,7 +156,8 @@ def list_keys(part: Any, of: Type) -> dict[str, Any]:
     }
 
 
-def _compact(value: Any) -> str:
+def compact(value: Any) -> str:
+    """Return the JSON by which an item of a set, or its keys, is known."""
     return json.dumps(value, separators=(",", ":"))
 
 

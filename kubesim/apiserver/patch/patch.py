@@ -6,17 +6,26 @@ schema, have modules of their own.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
 from kubesim.apiserver.apiextensions.resource import CustomResource
-from kubesim.apiserver.call import Call
-from kubesim.apiserver.patch import fields, strategic
+from kubesim.apiserver.call import Call, Refuse
+from kubesim.apiserver.patch import fields, strategic, typed
 from kubesim.apiserver.patch.apply import Declaration, apply
 from kubesim.apiserver.patch.managedfields import APPLY, Manager
-from kubesim.apiserver.serialization.decoding import YAML, parse_body
+from kubesim.apiserver.serialization import gotext
+from kubesim.apiserver.serialization.decoding import (
+    GO_NAMES,
+    DecodeError,
+    parse_json,
+    parse_yaml,
+)
+from kubesim.apiserver.serialization.gojson import JSONError, Twice
+from kubesim.apiserver.serialization.goyaml import YAMLError
 
 Change = Callable[[Any], Any]
 JSON_PATCH = "application/json-patch+json"
@@ -24,10 +33,29 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 MEDIA_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+MAX_OPERATIONS = 10_000
 
 
 class JSONPatchError(Exception):
     """An operation of a JSON patch cannot be carried out."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A patch as a function of the current object, and how its result is refused."""
+
+    change: Change
+    shown: Callable[[Any], str]  # of the result, in the error that refuses it
+    restored: bool = False  # the result is not read as JSON, and refused in other words
+
+    def refuse(self, result: Any) -> Refuse:
+        """Return what makes the 422 of a result that is no object of its kind."""
+
+        def error(why: object) -> errors.StatusError:
+            told = why.restoring if self.restored and isinstance(why, DecodeError) else str(why)
+            return errors.invalid("", "", [fields.invalid("patch", self.shown(result), told)])
+
+        return error
 
 
 def media_type(call: Call) -> str:
@@ -35,7 +63,7 @@ def media_type(call: Call) -> str:
     content_type = call.request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in media_types(call.resource):
-        raise errors.unsupported_media_type(media_types(call.resource))
+        raise errors.StatusError(415, "415: Unsupported Media Type", details={})
     return kind
 
 
@@ -45,43 +73,89 @@ def media_types(resource: Resource) -> list[str]:
     return [each for each in MEDIA_TYPES if each != STRATEGIC_PATCH or not custom]
 
 
-def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
-    """Return a call's patch as a function of the current object. Raises 400, 415 and 422.
+def parse_patch(call: Call, reset: tuple[str, ...], now: str) -> Patch:
+    """Return a call's patch. Raises 400, 413, 415 and 422.
 
-    `reset` are the fields that this write cannot set, and so nobody comes to own by it.
+    `reset` are the fields that this write cannot set, and so nobody comes to own by it. The words
+    are those of k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
     """
     kind = media_type(call)
     if kind == APPLY_PATCH:
-        return _apply_patch(call, reset, now)
-    body = _body(call)
+        return Patch(_apply_patch(call, reset, now), _as_json)
     if kind == JSON_PATCH:
-        return lambda current: _json_patched(current, body)
-    if not isinstance(body, dict):
-        raise errors.bad_request("error decoding patch: the patch must be an object")
+        operations = _body(call, list, "[]handlers.jsonPatchOp", "error decoding patch: ")
+        if len(operations) > MAX_OPERATIONS:
+            raise errors.too_large(
+                f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, "
+                f"got {len(operations)}"
+            )
+        return Patch(lambda current: _json_patched(current, operations), _as_json)
+    of = "map[string]interface {}"
     if kind == MERGE_PATCH:
-        return lambda current: merge(current, body)
-    return lambda current: strategic.merge(current, body, call.type)
+        body = _body(call, dict, of, "error decoding patch: ")
+        return Patch(lambda current: merge(current, body), _as_json)
+    body = _body(call, dict, of, "")
+    return Patch(
+        lambda current: strategic.merge(current, body, call.type),
+        lambda _: gotext.shown(body),
+        restored=True,
+    )
 
 
-def _body(call: Call) -> Any:
+def _as_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _body(call: Call, of: type, go_type: str, prefix: str) -> Any:
+    """Return a patch of the given type. Raises 400."""
     if call.request.native:
         return call.request.content
     try:
-        return json.loads(call.request.body)
-    except (ValueError, RecursionError) as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from None
+        body = parse_json(call.request.body)
+    except JSONError as problem:
+        raise errors.bad_request(f"{prefix}{problem}") from None
+    if body is None:
+        return of()
+    if not isinstance(body, of):
+        found = GO_NAMES.get(type(body), "number")
+        why = f"json: cannot unmarshal {found} into Go value of type {go_type}"
+        raise errors.bad_request(f"{prefix}{why}")
+    repeated = list(_repeated(body))
+    call.report_strict(repeated, lambda why: errors.bad_request(f"{prefix}{why}"))
+    return body
+
+
+def _repeated(value: Any, path: str = "") -> Iterator[str]:
+    """Yield what is said of every key that an object of a patch has twice."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _repeated(item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        dotted = f"{path}." if path else ""
+        if isinstance(value, Twice):
+            yield from (f'duplicate field "{dotted}{name}"' for name in value.repeated)
+        for key, item in value.items():
+            yield from _repeated(item, f"{dotted}{key}")
 
 
 def _apply_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
     """Return a server-side apply as a function of the current object."""
-    request = call.request
-    declared = call.read(request.content if request.native else parse_body(request.body, YAML))
     name = call.parameter("fieldManager")
     if not name:
         cause = fields.required("fieldManager", "is required for apply patch")
         raise errors.invalid("PatchOptions.meta.k8s.io", "", [cause])
-    if declared["metadata"].get("managedFields"):
+    data = call.request.content if call.request.native else _declared(call)
+    if isinstance(data.get("metadata"), dict) and data["metadata"].get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
+    expected = f"{call.kind[0]}/{call.kind[1]}".lstrip("/")
+    given = data.get("apiVersion", "")
+    if given != expected and not call.request.native:
+        raise errors.bad_request(
+            f"Incorrect version specified in apply patch. "
+            f"Specified patch version: {given}, expected: {expected}"
+        )
+    typed.check(data, call.type)
+    declared = call.read(data)
     declaration = Declaration(
         declared,
         call.type,
@@ -91,6 +165,24 @@ def _apply_patch(call: Call, reset: tuple[str, ...], now: str) -> Change:
         reset,
     )
     return lambda live: apply(live, declaration)
+
+
+def _declared(call: Call) -> dict[str, Any]:
+    """Return the body of an apply. Raises 400."""
+    prefix = "error decoding YAML: "
+    try:
+        data = parse_yaml(call.request.body)
+    except (JSONError, YAMLError) as problem:
+        why = f"{prefix}error converting YAML to JSON: {problem}"
+        raise errors.bad_request(why) from None
+    if data is not None and not isinstance(data, dict):
+        found = GO_NAMES.get(type(data), "number")
+        of = "map[string]interface {}"
+        raise errors.bad_request(
+            f"{prefix}error unmarshaling JSON: while decoding JSON: "
+            f"json: cannot unmarshal {found} into Go value of type {of}"
+        )
+    return data or {}
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -109,18 +201,13 @@ def merge(target: Any, patch: Any) -> Any:
 def _json_patched(current: Any, operations: Any) -> Any:
     try:
         return apply_json_patch(current, operations)
-    except JSONPatchError as error:
-        raise errors.StatusError(
-            422,
-            f"the server rejected our request due to an error in our request: {error}",
-            details={},
-        ) from None
+    except JSONPatchError:
+        message = "the server rejected our request due to an error in our request"
+        raise errors.StatusError(422, message, details={}) from None
 
 
 def apply_json_patch(target: Any, operations: Any) -> Any:
     """Apply a JSON patch to a copy. Raises JSONPatchError for the first operation that fails."""
-    if not isinstance(operations, list):
-        raise JSONPatchError("a JSON patch is a list of operations")
     document = {"": json.loads(json.dumps(target))}
     for operation in operations:
         if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:

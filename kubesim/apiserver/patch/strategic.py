@@ -9,6 +9,7 @@ from typing import Any
 
 from kubesim.api.schema import Type
 from kubesim.apiserver import errors
+from kubesim.apiserver.serialization import gotext
 
 ANYTHING = Type("any")
 DIRECTIVE = "$patch"
@@ -82,7 +83,8 @@ def _merge_list(current: list[Any], patch: list[Any], of: Type) -> list[Any]:
     result = list(current)
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise _bad(f"map: {item} does not contain declared merge key: {key}")
+            message = f"map: {gotext.shown(item)} does not contain declared merge key: {key}"
+            raise errors.StatusError(500, message, reason="")  # as the real server answers
         position = _position(result, key, item[key])
         if item.get(DIRECTIVE) == "delete":
             result = [other for other in result if other.get(key) != item[key]]

@@ -9,6 +9,7 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver import errors
+from kubesim.apiserver.patch import fields
 from kubesim.apiserver.registry.strategy import Strategy, begin_deletion
 
 Object = dict[str, Any]
@@ -37,7 +38,11 @@ class DeleteOptions:
             raise errors.invalid(
                 "DeleteOptions.meta.k8s.io", "", [cause | {"field": "propagationPolicy"}]
             )
-        if "orphanDependents" in options and not propagation:
+        if "orphanDependents" in options and propagation:
+            why = "orphanDependents and deletionPropagation cannot be both set"
+            cause = fields.invalid("propagationPolicy", propagation, why)
+            raise errors.invalid("DeleteOptions.meta.k8s.io", "", [cause])
+        if "orphanDependents" in options:
             propagation = "Orphan" if options["orphanDependents"] else "Background"
         preconditions = options.get("preconditions", {})
         return cls(

@@ -79,8 +79,12 @@ class Registry:
         strategy.prepare_create(obj)
         strategy.validate(obj)
         self._ask_validators(context, obj, None)
-        if self.storage.get(resource, context.namespace, metadata["name"]):
-            raise errors.already_exists(resource.full_name, metadata["name"])
+        there = self.storage.get(resource, context.namespace, metadata["name"])
+        if there:
+            deleting = "deletionTimestamp" in there.object["metadata"]
+            raise errors.already_exists(
+                resource.full_name, metadata["name"], being_deleted=deleting
+            )
         strategy.complete(self.storage, obj)
         if context.dry_run:
             return self._unstored(resource, obj)

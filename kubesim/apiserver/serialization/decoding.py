@@ -4,8 +4,6 @@ The published schema drives the walk; the messages are those of Go's JSON decode
 the real API server answers with.
 """
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable
@@ -13,12 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 from kubesim.api import quantities
 from kubesim.api.schema import Type
 from kubesim.apiserver import errors
-from kubesim.apiserver.serialization import protobuf
+from kubesim.apiserver.serialization import gojson, gotext, goyaml, protobuf
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -30,14 +26,25 @@ INTEGER_BITS = {"int32": 32, "int64": 64, "": 64}
 
 
 class DecodeError(Exception):
-    """The data cannot be read into the type."""
+    """The data cannot be read into the type; `restoring` says so as a strategic merge does."""
+
+    def __init__(self, message: str, restoring: str = "") -> None:
+        super().__init__(message)
+        self.restoring = restoring or message
 
 
 @dataclass
 class Decoder:
-    """Reads a JSON value into a type, collecting the fields that the type does not have."""
+    """Reads a JSON value into a type, collecting what a strict reader would refuse."""
 
     unknown: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+
+    @property
+    def strict(self) -> list[str]:
+        """What a strict reader says of it."""
+        unknown = [f'unknown field "{path}"' for path in self.unknown]
+        return unknown + [f'duplicate field "{path}"' for path in self.repeated]
 
     def decode(self, value: Any, of: Type, path: str = "", struct: str = "") -> Any:
         """Return the value in canonical form, without nulls. Raises DecodeError."""
@@ -46,7 +53,9 @@ class Decoder:
     def object(self, value: Any, of: Type, path: str, struct: str) -> dict[str, Any]:
         """Read an object field by field."""
         if not isinstance(value, dict):
-            raise _mismatch(value, path, struct, f"v1.{of.name}")
+            raise _mismatch(value, path, struct, f"v1.{of.name}", "struct")
+        if type(value) is gojson.Twice:
+            self._report_twice(value, path)
         result: dict[str, Any] = {}
         for name, item in value.items():
             kind = of.fields.get(name)
@@ -65,7 +74,7 @@ class Decoder:
     def array(self, value: Any, of: Type, path: str, struct: str) -> list[Any]:
         """Read every item of a list."""
         if not isinstance(value, list):
-            raise _mismatch(value, path, struct, f"[]{_go_type(of.item)}")
+            raise _mismatch(value, path, struct, f"[]{_go_type(of.item)}", "slice")
         item = of.item
         assert item
         read = _READERS[item.kind]
@@ -78,7 +87,9 @@ class Decoder:
     def map(self, value: Any, of: Type, path: str, struct: str) -> dict[str, Any]:
         """Read every value of a map."""
         if not isinstance(value, dict):
-            raise _mismatch(value, path, struct, f"map[string]{_go_type(of.item)}")
+            raise _mismatch(value, path, struct, f"map[string]{_go_type(of.item)}", "map")
+        if type(value) is gojson.Twice:
+            self._report_twice(value, path)
         item = of.item
         assert item
         read = _READERS[item.kind]
@@ -86,6 +97,10 @@ class Decoder:
             key: read(self, element, item, path, struct) if element is not None else ""
             for key, element in value.items()
         }
+
+    def _report_twice(self, value: gojson.Twice, path: str) -> None:
+        for name in value.repeated:
+            self.repeated.append(f"{path}.{name}" if path else name)
 
 
 _Reader = Callable[[Decoder, Any, Type, str, str], Any]
@@ -132,12 +147,10 @@ def _quantity(_: Decoder, value: Any, __: Type, path: str, struct: str) -> str:
 def _bytes(_: Decoder, value: Any, __: Type, path: str, struct: str) -> str:
     if type(value) is not str:
         raise _mismatch(value, path, struct, "[]uint8")
-    unwrapped = value.replace("\n", "").replace("\r", "")  # as Go's decoder: tools wrap base64
-    try:
-        base64.b64decode(unwrapped, validate=True)
-    except binascii.Error:
-        raise DecodeError("illegal base64 data at input byte 0") from None
-    return unwrapped
+    problem = gotext.base64_problem(value)
+    if problem is not None:
+        raise DecodeError(problem, f"error decoding from json: {problem}")
+    return value.replace("\n", "").replace("\r", "")  # tools wrap base64
 
 
 def _time(_: Decoder, value: Any, __: Type, path: str, struct: str) -> str:
@@ -155,14 +168,10 @@ def _micro_time(_: Decoder, value: Any, __: Type, path: str, struct: str) -> str
 def _parse_time(value: Any, path: str, struct: str) -> datetime:
     if type(value) is not str:
         raise _mismatch(value, path, struct, "string")
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        parsed = datetime.min
-    if parsed.tzinfo is None:
-        layout = "2006-01-02T15:04:05Z07:00"
-        raise DecodeError(f'parsing time "{value}" as "{layout}": cannot parse "{value}"')
-    return parsed.astimezone(UTC)
+    problem = gotext.time_problem(value)
+    if problem:
+        raise DecodeError(problem)
+    return datetime.fromisoformat(value).astimezone(UTC)
 
 
 def _any(_: Decoder, value: Any, __: Type, ___: str, ____: str) -> Any:
@@ -193,43 +202,48 @@ def _go_type(of: Type | None) -> str:
     )
 
 
-def _mismatch(value: Any, path: str, struct: str, go_type: str) -> DecodeError:
-    found = GO_NAMES.get(type(value), "number")
+def _mismatch(value: Any, path: str, struct: str, go_type: str, go_kind: str = "") -> DecodeError:
+    found = GO_NAMES.get(type(value), "object" if isinstance(value, dict) else "number")
     if found == "number":
         found = f"number {json.dumps(value)}" if go_type.startswith("int") else found
     place = INDEX.sub("", path)
     where = f"struct field {struct}.{place}" if struct else "value"
-    return DecodeError(f"json: cannot unmarshal {found} into Go {where} of type {go_type}")
+    return DecodeError(
+        f"json: cannot unmarshal {found} into Go {where} of type {go_type}",
+        gotext.restoring(value, go_type, go_kind),
+    )
 
 
-def parse_body(body: bytes, content_type: str) -> Any:
+def parse_body(body: bytes, content_type: str, kind: str) -> Any:
     """Parse a request's body by its media type; none given is JSON.
 
-    Raises 400 for malformed data and 415 for another media type.
+    Raises 400 for malformed data, which is told to be no object of the kind, and 415 for another
+    media type.
     """
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in ("", JSON) or media_type.endswith("+json"):
-        return _parse_json(body)
-    if media_type == YAML or media_type.endswith("+yaml"):
-        return _parse_yaml(body)
     if media_type == protobuf.MEDIA_TYPE:
         return protobuf.decode(body)
-    raise errors.unsupported_media_type((JSON, YAML, protobuf.MEDIA_TYPE))
-
-
-def _parse_json(body: bytes) -> Any:
+    if media_type not in ("", JSON, YAML):
+        raise errors.unsupported_media_type((JSON, YAML, protobuf.MEDIA_TYPE))
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type JSON): {error}"
-        ) from None
+        return parse_json(body) if media_type != YAML else parse_yaml(body)
+    except gojson.JSONError as problem:
+        why = f"couldn't get version/kind; json parse error: {problem}"
+        raise errors.unrecognized(kind, why, body) from None
+    except goyaml.YAMLError as problem:
+        raise errors.unrecognized(kind, str(problem), body) from None
 
 
-def _parse_yaml(body: bytes) -> Any:
-    if body.lstrip().startswith(b"{"):
-        return _parse_json(body)
-    try:
-        return yaml.safe_load(body)
-    except yaml.YAMLError as error:
-        raise errors.bad_request(f"error converting YAML to JSON: yaml: {error}") from None
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON text. Raises JSONError."""
+    return gojson.loads(body)
+
+
+def parse_yaml(body: bytes) -> Any:
+    """Return the value of a YAML text, quickly if it is JSON. Raises YAMLError."""
+    if body.lstrip()[:1] == b"{":
+        try:
+            return gojson.loads(body)
+        except gojson.JSONError:
+            pass  # a mapping in YAML's flow style begins like this as well
+    return goyaml.loads(body)

@@ -197,7 +197,13 @@ async def test_kubectl_moves_from_client_side_to_server_side_apply(api):
     ("body", "query", "code", "words"),
     [
         (config(a="1"), "", 422, "fieldManager: Required value: is required for apply patch"),
-        (config(a=1), "?fieldManager=x", 400, "cannot unmarshal number"),
+        (
+            config(a=1),
+            "?fieldManager=x",
+            500,
+            "create typed patch object (c; /v1, Kind=ConfigMap): .data.a: expected string",
+        ),
+        (config() | {"dat": {}}, "?fieldManager=x", 500, ".dat: field not declared in schema"),
         (config() | {"kind": "Secret"}, "?fieldManager=x", 400, "Secret"),
         (config() | {"metadata": {"name": "d"}}, "?fieldManager=x", 400, "does not match"),
         (

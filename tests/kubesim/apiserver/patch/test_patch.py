@@ -203,7 +203,6 @@ async def test_service_ports_merge_by_port(api):
     "change",
     [
         {"spec": {"$patch": "frob"}},
-        {"spec": {"template": {"spec": {"containers": [{"image": "x"}]}}}},
         {"spec": {"strategy": {"$retainKeys": "type"}}},
     ],
 )
@@ -224,7 +223,7 @@ async def test_a_patch_can_insist_on_a_version(api):
 async def test_patches_that_cannot_be_read(api):
     await api.make(CONFIG_MAPS, {"metadata": {"name": "c"}})
     status, answer = await api.ask("PATCH", f"{CONFIG_MAPS}/c", {}, "application/json")
-    assert (status, "application/merge-patch+json" in answer["message"]) == (415, True)
+    assert (status, answer["message"]) == (415, "415: Unsupported Media Type")
     assert (await api.patch(f"{CONFIG_MAPS}/c", b"{"))[0] == 400
     assert (await api.patch(f"{CONFIG_MAPS}/c", []))[0] == 400
     assert (await api.patch(f"{CONFIG_MAPS}/nix", {}))[0] == 404
