@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from kubesim.apimachinery.objects import Object, key, uid
 from kubesim.apiserver.errors import StatusError
@@ -110,6 +110,15 @@ class Cache:
 class _Selectors(TypedDict):
     label_selector: str
     field_selector: str
+
+
+class Source(Protocol):
+    """What controllers need of an informer."""
+
+    cache: Cache
+
+    def add_handler(self, handler: Handler) -> None:
+        """Call `handler` for every change; what is cached already is told as new at once."""
 
 
 class Informer:

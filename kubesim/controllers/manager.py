@@ -30,6 +30,7 @@ from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.persistentvolume import PersistentVolumeBinder
 from kubesim.controllers.podgc import PodGCController
 from kubesim.controllers.replicaset import ReplicaSetController
+from kubesim.controllers.replicationcontroller import ReplicationManager
 from kubesim.controllers.rootcapublisher import RootCACertPublisher
 from kubesim.controllers.serviceaccount import ServiceAccountController
 from kubesim.controllers.statefulset import StatefulSetController
@@ -67,6 +68,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PersistentVolumeBinder,
     PodGCController,
     ReplicaSetController,
+    ReplicationManager,
     ServiceAccountController,
     StatefulSetController,
     TTLAfterFinishedController,

@@ -25,7 +25,7 @@ from kubesim.apimachinery.objects import (
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND
 from kubesim.clientgo.client import Client
-from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clientgo.informer import Change, InformerFactory, Source
 from kubesim.clock import Clock
 from kubesim.controllers import conditions
 from kubesim.controllers.controller import Controller
@@ -43,19 +43,24 @@ class ReplicaSetController(Controller):
     """Creates and deletes Pods until the number is right, and reports what it sees."""
 
     name = "replicaset-controller"
+    kind = "ReplicaSet"
+    resource = REPLICASETS
 
     def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
         self.expectations = Expectations(clock)
-        self.ownership = Ownership(client, REPLICASETS, "pods")
+        self.ownership = Ownership(client, self.resource, "pods")
         super().__init__(client, informers, clock)
         self.pod_control = PodControl(client, self.recorder)
 
     def watch(self, informers: InformerFactory) -> None:
         """ReplicaSets fill the queue, and so do Pods that belong or might belong to one."""
-        replica_sets, pods = informers.informer(REPLICASETS), informers.informer("pods")
+        replica_sets, pods = self._source(informers), informers.informer("pods")
         self.replica_sets, self.pods = replica_sets.cache, pods.cache
         replica_sets.add_handler(self._replica_set_changed)
         pods.add_handler(self._pod_changed)
+
+    def _source(self, informers: InformerFactory) -> Source:
+        return informers.informer(self.resource)
 
     async def sync(self, key: str) -> None:
         """Create or delete Pods, then write status."""
@@ -140,11 +145,14 @@ class ReplicaSetController(Controller):
     ) -> None:
         status = calculate_status(replica_set, owned, failure, self.clock.now())
         if status != replica_set.get("status"):
-            await write_status(self.client, REPLICASETS, replica_set, status)
+            await self._write_status(replica_set, status)
         wait = replica_set["spec"].get("minReadySeconds", 0)
         ready, available = status.get("readyReplicas", 0), status.get("availableReplicas", 0)
         if wait and ready == replica_set["spec"]["replicas"] != available:
             self.queue.add_after(key(replica_set), wait)
+
+    async def _write_status(self, replica_set: Object, status: Object) -> None:
+        await write_status(self.client, self.resource, replica_set, status)
 
     def _replica_set_changed(self, change: Change) -> None:
         if change.new is None:
@@ -152,9 +160,9 @@ class ReplicaSetController(Controller):
         self.enqueue(change)
 
     def _pod_changed(self, change: Change) -> None:
-        for owner in concerned(self.replica_sets, "ReplicaSet", change):
+        for owner in concerned(self.replica_sets, self.kind, change):
             self.queue.add(key(owner))
-        present = owner_in(self.replica_sets, "ReplicaSet", change.object)
+        present = owner_in(self.replica_sets, self.kind, change.object)
         if present is not None:
             self._observe(present, change)
 

@@ -267,6 +267,12 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
         rule(f"{READ} create delete patch", "pods"),
         _events(),
     ],
+    "replication-controller": [
+        rule(f"{READ} update", "replicationcontrollers"),
+        rule("update", "replicationcontrollers/status replicationcontrollers/finalizers"),
+        rule(f"{READ} create delete patch", "pods"),
+        _events(),
+    ],
     "root-ca-cert-publisher": [rule("create update", "configmaps"), _events()],
     "service-account-controller": [rule("create", "serviceaccounts"), _events()],
     "statefulset-controller": [

@@ -104,6 +104,17 @@ class World:
             "ReplicaSet", name, labels, "nginx:1.26", template or {}, spec
         )
 
+    async def create_replication_controller(self, name="rc", **spec):
+        containers = [{"name": "main", "image": "nginx:1.26"}]
+        template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": containers}}
+        controller = {
+            "apiVersion": "v1",
+            "kind": "ReplicationController",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"template": template, **spec},
+        }
+        return await self.api.create("replicationcontrollers", controller)
+
     async def create_daemon_set(self, name="agent", template=None, **spec):
         spec = {"replicas": None, **spec}
         return await self._create_workload(

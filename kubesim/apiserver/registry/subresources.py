@@ -13,7 +13,7 @@ Object = dict[str, Any]
 
 
 def scale_of(obj: Object) -> Object:
-    """Return the autoscaling/v1 Scale of a Deployment or ReplicaSet."""
+    """Return the autoscaling/v1 Scale of a workload."""
     metadata = obj["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     scale: Object = {
@@ -25,7 +25,9 @@ def scale_of(obj: Object) -> Object:
     }
     if not scale["spec"]["replicas"]:
         scale["spec"] = {}
-    selector = selector_text(obj["spec"].get("selector", {}))
+    chosen = obj["spec"].get("selector", {})
+    is_map = obj["kind"] == "ReplicationController"
+    selector = selector_text({"matchLabels": chosen} if is_map else chosen)
     if selector:
         scale["status"]["selector"] = selector
     return scale

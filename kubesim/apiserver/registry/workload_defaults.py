@@ -37,6 +37,19 @@ def _default_replica_set(replica_set: Object) -> None:
     replica_set.setdefault("status", {}).setdefault("replicas", 0)
 
 
+def _default_replication_controller(controller: Object) -> None:
+    spec = controller.setdefault("spec", {})
+    if "template" in spec:
+        _default_template(spec)
+        labels = spec["template"]["metadata"].get("labels")
+        if labels and not spec.get("selector"):
+            spec["selector"] = dict(labels)
+        if labels and not controller["metadata"].get("labels"):
+            controller["metadata"]["labels"] = dict(labels)
+    spec.setdefault("replicas", 1)
+    controller.setdefault("status", {}).setdefault("replicas", 0)
+
+
 def _default_daemon_set(daemon_set: Object) -> None:
     spec = daemon_set.setdefault("spec", {})
     _default_template(spec)
@@ -76,6 +89,7 @@ def _default_stateful_set(stateful_set: Object) -> None:
 
 
 def _default_template(spec: Object) -> None:
+    """The `template` of a workload's spec, or of a PodTemplate."""
     template = spec.setdefault("template", {})
     template.setdefault("metadata", {})
     default_pod_spec(template.setdefault("spec", {}))
@@ -123,6 +137,8 @@ DEFAULTS: dict[str, Callable[[Object], None]] = {
     "daemonsets.apps": _default_daemon_set,
     "deployments.apps": _default_deployment,
     "jobs.batch": _default_job,
+    "podtemplates": _default_template,
     "replicasets.apps": _default_replica_set,
+    "replicationcontrollers": _default_replication_controller,
     "statefulsets.apps": _default_stateful_set,
 }

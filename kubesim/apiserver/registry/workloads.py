@@ -34,6 +34,12 @@ class ReplicaSetStrategy(Strategy):
         return {"replicas": 0}
 
 
+class ReplicationControllerStrategy(ReplicaSetStrategy):
+    """ReplicationControllers: older than the garbage collector."""
+
+    orphans_by_default = True
+
+
 class DaemonSetStrategy(Strategy):
     """DaemonSets: an annotation counts the changes of the template, as before ControllerRevisions.
 
@@ -114,6 +120,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "deployments.apps": DeploymentStrategy,
     "daemonsets.apps": DaemonSetStrategy,
     "replicasets.apps": ReplicaSetStrategy,
+    "replicationcontrollers": ReplicationControllerStrategy,
     "statefulsets.apps": StatefulSetStrategy,
     "cronjobs.batch": CronJobStrategy,
     "jobs.batch": JobStrategy,

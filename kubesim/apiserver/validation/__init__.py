@@ -43,6 +43,8 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "daemonsets.apps": apps.daemon_set,
     "deployments.apps": apps.deployment,
     "replicasets.apps": apps.replica_set,
+    "replicationcontrollers": apps.replication_controller,
+    "podtemplates": apps.pod_template,
     "statefulsets.apps": apps.stateful_set,
     "services": services.service,
     "endpoints": services.endpoints,

@@ -14,8 +14,8 @@ from kubesim.apiserver.patch.fields import (
 )
 from kubesim.apiserver.validation import names
 from kubesim.apiserver.validation.containers import not_negative
-from kubesim.apiserver.validation.metadata import annotations, each, labels, selector
-from kubesim.apiserver.validation.pods import pod_spec
+from kubesim.apiserver.validation.metadata import each, selector
+from kubesim.apiserver.validation.pods import pod_template_spec
 
 Object = dict[str, Any]
 STRATEGIES = ("Recreate", "RollingUpdate")
@@ -136,26 +136,45 @@ def selector_update(new: Object, old: Object) -> Iterator[Cause]:
     yield from immutable("spec.selector", new["spec"].get("selector"), old["spec"]["selector"])
 
 
+def replication_controller(obj: Object) -> Iterator[Cause]:
+    """Check a ReplicationController's spec."""
+    spec = obj["spec"]
+    yield from not_negative(spec.get("minReadySeconds", 0), "spec.minReadySeconds")
+    chosen, template = spec.get("selector"), spec.get("template")
+    if not chosen:
+        yield required("spec.selector")
+    yield from not_negative(spec["replicas"], "spec.replicas")
+    if template is None:
+        yield required("spec.template")
+    else:
+        wanted = {"matchLabels": chosen} if chosen else None
+        yield from _template(template, wanted, "ReplicationController")
+
+
+def pod_template(obj: Object) -> Iterator[Cause]:
+    """Check a PodTemplate."""
+    yield from pod_template_spec(obj["template"], "template")
+
+
 def _selector_and_template(spec: Object, told: str, kind: str) -> Iterator[Cause]:
-    chosen, template = spec.get("selector"), spec["template"]
+    chosen = spec.get("selector")
     yield from _selector(chosen, told)
-    metadata = template["metadata"]
-    if (
-        chosen
-        and not list(selector(chosen, ""))
-        and not matches(chosen, metadata.get("labels", {}))
-    ):
+    yield from _template(spec["template"], chosen, kind)
+
+
+def _template(template: Object, chosen: Object | None, kind: str) -> Iterator[Cause]:
+    """Check the template of Pods that run for ever, and that their owner selects them."""
+    given, path = template["metadata"].get("labels", {}), "spec.template"
+    if chosen and not list(selector(chosen, "")) and not matches(chosen, given):
         why = "`selector` does not match template `labels`"
-        yield invalid("spec.template.metadata.labels", metadata.get("labels"), why)
-    yield from labels(metadata.get("labels", {}), "spec.template.metadata.labels")
-    yield from annotations(metadata.get("annotations", {}), "spec.template.metadata.annotations")
-    yield from pod_spec(template["spec"], "spec.template.spec")
-    if template["spec"]["restartPolicy"] in ("OnFailure", "Never"):
-        policy = template["spec"]["restartPolicy"]
-        yield not_supported("spec.template.spec.restartPolicy", policy, ("Always",))
+        yield invalid(f"{path}.metadata.labels", given or None, why)
+    yield from pod_template_spec(template, path)
+    policy = template["spec"]["restartPolicy"]
+    if policy in ("OnFailure", "Never"):
+        yield not_supported(f"{path}.spec.restartPolicy", policy, ("Always",))
     if "activeDeadlineSeconds" in template["spec"]:
         why = f"activeDeadlineSeconds in {kind} is not Supported"
-        yield forbidden("spec.template.spec.activeDeadlineSeconds", why)
+        yield forbidden(f"{path}.spec.activeDeadlineSeconds", why)
 
 
 def _selector(chosen: Object | None, told: str) -> Iterator[Cause]:

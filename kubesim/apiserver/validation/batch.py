@@ -15,8 +15,8 @@ from kubesim.apiserver.patch.fields import (
 )
 from kubesim.apiserver.validation.containers import not_negative
 from kubesim.apiserver.validation.failurepolicy import failure_policy, success_policy
-from kubesim.apiserver.validation.metadata import annotations, each, labels, selector
-from kubesim.apiserver.validation.pods import pod_spec
+from kubesim.apiserver.validation.metadata import each, selector
+from kubesim.apiserver.validation.pods import pod_template_spec
 
 Object = dict[str, Any]
 MODES = ("NonIndexed", "Indexed")
@@ -90,11 +90,7 @@ def job_spec(spec: Object, path: str) -> Iterator[Cause]:
     if "successPolicy" in spec:
         yield from success_policy(spec, f"{path}.successPolicy")
     yield from _replacement_policy(spec, f"{path}.podReplacementPolicy")
-    template = spec["template"]
-    meta = template["metadata"]
-    yield from labels(meta.get("labels", {}), f"{path}.template.metadata.labels")
-    yield from annotations(meta.get("annotations", {}), f"{path}.template.metadata.annotations")
-    yield from pod_spec(template["spec"], f"{path}.template.spec")
+    yield from pod_template_spec(spec["template"], f"{path}.template")
     yield from _restart_policy(spec, f"{path}.template.spec.restartPolicy")
 
 

@@ -14,7 +14,7 @@ from kubesim.apiserver.patch.fields import (
 )
 from kubesim.apiserver.validation import names, storage
 from kubesim.apiserver.validation.containers import VOLUME_FIELDS, containers, field_reference
-from kubesim.apiserver.validation.metadata import each, labels, selector
+from kubesim.apiserver.validation.metadata import annotations, each, labels, selector
 
 Object = dict[str, Any]
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -32,6 +32,14 @@ FROZEN = (
 def pod(obj: Object) -> Iterator[Cause]:
     """Check a Pod's spec."""
     yield from pod_spec(obj["spec"], "spec")
+
+
+def pod_template_spec(template: Object, path: str) -> Iterator[Cause]:
+    """Check the template of a Pod."""
+    meta = template["metadata"]
+    yield from labels(meta.get("labels", {}), f"{path}.metadata.labels")
+    yield from annotations(meta.get("annotations", {}), f"{path}.metadata.annotations")
+    yield from pod_spec(template["spec"], f"{path}.spec")
 
 
 def pod_spec(spec: Object, path: str) -> Iterator[Cause]:

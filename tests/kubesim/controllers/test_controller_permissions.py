@@ -41,6 +41,7 @@ async def test_nobody_is_refused_anything(make_world):
             volumeClaimTemplates=[claim_template()],
             persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"},
         )
+        await world.create_replication_controller()
         await world.create_cron_job(successfulJobsHistoryLimit=0)
         await world.settle()
         for pod in await world.items("pods", label_selector="job-name=work"):

@@ -11,6 +11,7 @@ from kubesim.apiserver.serialization.printers.column import (
     TEMPLATE,
     Column,
     Object,
+    containers,
     field,
     pairs,
 )
@@ -35,6 +36,23 @@ def _controller(revision: Object, _now: datetime) -> str:
     kind = owner["kind"].lower()
     return f"{kind}.{group}/{owner['name']}" if group else f"{kind}/{owner['name']}"
 
+
+def _plain_selector(controller: Object, _now: datetime) -> str:
+    return ",".join(pairs(controller["spec"].get("selector"))) or NONE
+
+
+def _pod_labels(template: Object, _now: datetime) -> str:
+    meta = (template.get("template") or {}).get("metadata") or {}
+    return ",".join(pairs(meta.get("labels"))) or NONE
+
+
+_REPLICAS = (
+    NAME,
+    Column("Desired", field("spec", "replicas", default=0), type="integer"),
+    Column("Current", field("status", "replicas", default=0), type="integer"),
+    Column("Ready", field("status", "readyReplicas", default=0), type="integer"),
+    AGE,
+)
 
 COLUMNS: dict[str, Sequence[Column]] = {
     "controllerrevisions.apps": (
@@ -62,13 +80,17 @@ COLUMNS: dict[str, Sequence[Column]] = {
         AGE,
         *TEMPLATE,
     ),
-    "replicasets.apps": (
+    "replicasets.apps": (*_REPLICAS, *TEMPLATE),
+    "replicationcontrollers": (
+        *_REPLICAS,
+        *TEMPLATE[:2],
+        Column("Selector", _plain_selector, wide=True),
+    ),
+    "podtemplates": (
         NAME,
-        Column("Desired", field("spec", "replicas", default=0), type="integer"),
-        Column("Current", field("status", "replicas", default=0), type="integer"),
-        Column("Ready", field("status", "readyReplicas", default=0), type="integer"),
-        AGE,
-        *TEMPLATE,
+        Column("Containers", containers("name")),
+        Column("Images", containers("image")),
+        Column("Pod Labels", _pod_labels),
     ),
     "statefulsets.apps": (NAME, Column("Ready", _ready), AGE, *TEMPLATE[:2]),
 }

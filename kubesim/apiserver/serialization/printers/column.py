@@ -77,10 +77,10 @@ def count(*fields: str) -> Printer:
 
 
 def containers(field: str) -> Printer:
-    """A printer of one field of all containers of a Pod template."""
+    """A printer of one field of all containers of a workload's or a PodTemplate's template."""
 
     def cell(obj: Object, _now: datetime) -> str:
-        template = obj.get("spec", {}).get("template") or {}
+        template = (obj.get("spec") or obj).get("template") or {}
         containers = template.get("spec", {}).get("containers") or ()
         return ",".join(container.get(field, "") for container in containers)
 
