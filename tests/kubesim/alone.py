@@ -21,6 +21,7 @@ FORBIDDEN = frozenset(
     }
 )
 OS_EVENTS = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.mkdir", "os.remove")
+SYSTEM_MODULES = ("_thread", "ctypes", "socket", "sqlite3", "subprocess")
 READABLE = tuple(
     str(Path(each).resolve())
     for each in (Path(__file__).parents[2], *sysconfig.get_paths().values(), sys.base_prefix)
@@ -34,7 +35,7 @@ def guard_imports():
         importer = (globals or {}).get("__name__", "")
         ours = importer.partition(".")[0] == "kubesim"
         for asked in (name, *(f"{name}.{each}" for each in fromlist or ())):
-            if asked in FORBIDDEN and level == 0 and ours:
+            if ours and level == 0 and {asked, asked.partition(".")[0]} & FORBIDDEN:
                 raise AssertionError(f"{importer} imports {asked}")
         if name.partition(".")[0] in ("_yaml", "aiohttp", "cryptography", "multiprocessing"):
             raise ImportError(name)
@@ -50,10 +51,7 @@ def guard_system(event, arguments):
         reading = mode is None or not set(str(mode)) & set("wax+")
         if not reading or not str(path).startswith(READABLE):
             raise AssertionError(f"open {path} {mode}")
-    elif (
-        event.partition(".")[0] in ("socket", "subprocess", "sqlite3", "_thread", "ctypes")
-        or event in OS_EVENTS
-    ):
+    elif event in OS_EVENTS or event.partition(".")[0] in SYSTEM_MODULES:
         raise AssertionError(f"{event} {arguments}")
 
 
