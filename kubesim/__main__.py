@@ -1,7 +1,10 @@
 """`python -m kubesim serve --data DIR`: an embedded cluster, served over HTTPS on loopback."""
 
 import argparse
+import contextlib
+import ssl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 MAX_NODES = 20
@@ -10,8 +13,12 @@ MAX_NODES = 20
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
+    # Compiling all modules is a third of a start: what is compiled once is kept, even where
+    # PYTHONDONTWRITEBYTECODE is set, as it is in many container images.
+    sys.dont_write_bytecode = False
     # Imported now, so that a wrong option is answered at once.
-    from kubesim.http import PortTakenError
+    with _no_default_certificates():
+        from kubesim.http import PortTakenError
     from kubesim.kubeadm.kindconfig import ConfigError
     from kubesim.serve import DataError
 
@@ -22,6 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigError, DataError) as error:
         return _fail(str(error))
     return 0
+
+
+@contextlib.contextmanager
+def _no_default_certificates() -> Iterator[None]:
+    """Let aiohttp's client, which nobody uses here, not load everybody's CAs as it is imported."""
+    ssl.SSLContext.set_default_verify_paths = lambda self: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del ssl.SSLContext.set_default_verify_paths  # what it inherits comes back
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 A component is its container's process and nothing else. It begins when the kubelet starts the
 container and ends when the container does, so whatever stops the container stops the component.
+Its code is loaded then as well, as a program's is: a cluster answers before all of it is there.
 """
 
 import asyncio
@@ -11,12 +12,9 @@ from kubesim.apiserver.endpoint import ControlPlaneEndpoint
 from kubesim.clientgo import klog
 from kubesim.clientgo.client import Client
 from kubesim.clock import Clock
-from kubesim.controllers.manager import ControllerManager
-from kubesim.network.dns import ClusterDNS
 from kubesim.network.fabric import Network
 from kubesim.runtime.daemon import Answer, Daemon, daemon, healthy
 from kubesim.runtime.process import Program
-from kubesim.scheduler import server as scheduler
 
 ACCOUNTS = "system:serviceaccounts"
 LOOPBACK = "127.0.0.1"
@@ -77,11 +75,15 @@ class Components:
             self._endpoint.set_running(process.node, False)
 
     async def _controller_manager(self, process: Daemon) -> None:
+        from kubesim.controllers.manager import ControllerManager
+
         self._say("secure_serving.go:211", f"Serving securely on {LOOPBACK}:10257")
         connect = self._connect(process.node)
         await ControllerManager(connect, self._clock, process.node, self._root_ca).run()
 
     async def _scheduler(self, process: Daemon) -> None:
+        from kubesim.scheduler import server as scheduler
+
         self._say("secure_serving.go:211", f"Serving securely on {LOOPBACK}:10259")
         await scheduler.run(self._connect(process.node), self._clock, process.node)
 
@@ -94,6 +96,8 @@ class Components:
         await _forever()
 
     async def _core_dns(self, process: Daemon) -> None:
+        from kubesim.network.dns import ClusterDNS
+
         process.log(".:53\n[INFO] plugin/reload: Running configuration\nCoreDNS\n")
         account = "system:serviceaccount:kube-system:coredns"
         groups = (ACCOUNTS, f"{ACCOUNTS}:kube-system", "system:authenticated")
