@@ -11,6 +11,7 @@ from kubesim.kubelet.context import PodContext, grace_period
 from kubesim.kubelet.environment import expand
 from kubesim.kubelet.images import RETRY, ImagePuller, NotStartedError, Waiting
 from kubesim.kubelet.prober import Action, Prober
+from kubesim.kubelet.securitycontext import RootRefusedError, credentials, read_only_root
 from kubesim.kubelet.sources import MissingSourceError
 from kubesim.runtime.catalog.family import Image
 from kubesim.runtime.container import Container, ContainerConfig, MountPoint, StartError
@@ -319,7 +320,8 @@ class ContainerRunner:
         self._image_status = (image.reference, image.id)
         try:
             variables, mounts = await self._pod.surroundings(self.spec)
-        except MissingSourceError as error:
+            who = credentials(self._pod.pod, self.spec)
+        except (MissingSourceError, RootRefusedError) as error:
             self._event("Warning", "Failed", f"Error: {error}")
             raise NotStartedError(
                 Waiting("CreateContainerConfigError", str(error)), RETRY
@@ -335,6 +337,8 @@ class ContainerRunner:
             self.spec.get("stdin", False),
             self.spec.get("stdinOnce", False),
             self.spec.get("tty", False),
+            who,
+            read_only_root(self.spec),
         )
 
     def _with_message_file(self, mounts: list[MountPoint]) -> list[MountPoint]:

@@ -21,6 +21,7 @@ from kubesim.kubelet.context import NodeContext, grace_period
 from kubesim.kubelet.diskvolumes import KINDS, DiskVolume
 from kubesim.kubelet.environment import environment
 from kubesim.kubelet.images import Waiting
+from kubesim.kubelet.securitycontext import give_to_fs_group
 from kubesim.kubelet.sources import MissingSourceError, Sources
 from kubesim.kubelet.volumes import (
     REFRESH,
@@ -295,6 +296,7 @@ class PodWorker:
     async def _fill(self, volume: PodVolume) -> bool:
         try:
             await volume.fill(self._current_pod())
+            give_to_fs_group(self.pod, volume)
         except MountError as error:
             self._event("Warning", "FailedMount", str(error))
             return False

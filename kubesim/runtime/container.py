@@ -13,12 +13,20 @@ from kubesim.runtime import procfs
 from kubesim.runtime.attachment import Attachment, StandardStreams
 from kubesim.runtime.catalog.family import Image
 from kubesim.runtime.commands import find_program
-from kubesim.runtime.filesystem import Directory, FileSystem, Node, copied
+from kubesim.runtime.filesystem import (
+    ROOT,
+    Credentials,
+    Directory,
+    FileSystem,
+    Node,
+    copied,
+)
 from kubesim.runtime.logs import ContainerLog
 from kubesim.runtime.process import Process, ProcessTable, Program, World
 from kubesim.runtime.signals import LINUX
 from kubesim.runtime.streams import Null, OpenFile, Pipe
 from kubesim.runtime.terminal import Terminal
+from kubesim.runtime.users import home
 
 PAUSE_PID = 1  # in a shared process namespace the sandbox's own process is number 1
 
@@ -50,6 +58,8 @@ class ContainerConfig:
     stdin: bool = False
     stdin_once: bool = False
     terminal: bool = False
+    credentials: Credentials = ROOT
+    read_only_root: bool = False
 
     @property
     def argv(self) -> list[str]:
@@ -98,11 +108,12 @@ class Container:
             sandbox.network,
             config.image.programs,
             sandbox.processes or ProcessTable(),
+            config.credentials,
         )
         self.environment = {
             **config.image.environment,
             "HOSTNAME": sandbox.hostname,
-            "HOME": "/root",
+            "HOME": home(files, config.credentials.uid),
             **config.environment,
         }
         self._process: Process | None = None
@@ -119,6 +130,8 @@ class Container:
         directory = posixpath.join(config.image.directory, config.directory)
         self._directory = posixpath.normpath(directory)
         files.make_directories(self._directory)
+        if config.read_only_root:
+            files.mount("/", files.root, read_only=True)
 
     @property
     def files(self) -> FileSystem:

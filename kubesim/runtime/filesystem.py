@@ -1,5 +1,6 @@
 """A container's file system: a tree in memory, with other trees mounted into it."""
 
+import copy
 import errno
 import os
 import posixpath
@@ -23,6 +24,34 @@ class Node:
 
     mode: int
     modified: datetime
+    uid: int = field(default=0, kw_only=True)
+    gid: int = field(default=0, kw_only=True)
+
+
+READ, WRITE, SEARCH = 4, 2, 1
+SETGID, STICKY = 0o2000, 0o1000
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who a process is, and so what files it may touch; user 0 may touch all."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+
+    def may(self, node: Node, wanted: int) -> bool:
+        """Tell whether a node's mode allows READ, WRITE or SEARCH."""
+        if not self.uid:
+            return True
+        if node.uid == self.uid:
+            return bool(node.mode >> 6 & wanted)
+        if node.gid == self.gid or node.gid in self.groups:
+            return bool(node.mode >> 3 & wanted)
+        return bool(node.mode & wanted)
+
+
+ROOT = Credentials()
 
 
 @dataclass
@@ -128,6 +157,29 @@ class FileSystem:
         self.root = root
         self.now = now
         self.mounts: dict[str, Mount] = {}
+        self.credentials = ROOT
+
+    def seen_by(self, credentials: Credentials) -> "FileSystem":
+        """Return the same files as another user may touch them."""
+        view = copy.copy(self)
+        view.credentials = credentials
+        return view
+
+    def check(self, node: Node, wanted: int, path: str) -> None:
+        """Raise EACCES if the user may not READ, WRITE or SEARCH a node."""
+        if not self.credentials.may(node, wanted):
+            raise failure(errno.EACCES, path)
+
+    def check_owner(self, path: str) -> Node:
+        """Return what is at `path` for its owner to change; EPERM for others."""
+        _, node, read_only = self.resolve(path)
+        if node is None:
+            raise failure(errno.ENOENT, path)
+        if read_only:
+            raise failure(errno.EROFS, path)
+        if self.credentials.uid not in (0, node.uid):
+            raise failure(errno.EPERM, path)
+        return node
 
     def mount(self, path: str, node: Node, read_only: bool = False) -> None:
         """Cover `path` with `node`; the mount point is made if it is absent."""
@@ -167,6 +219,7 @@ class FileSystem:
                 continue
             if not isinstance(node, Directory):
                 raise failure(errno.ENOENT if node is None else errno.ENOTDIR, path)
+            self.check(node, SEARCH, path)
             here, real = real, posixpath.join(real, name)
             node, read_only = self._mounted(real, node.entries.get(name), read_only)
             if isinstance(node, Link) and (pending or follow):
@@ -212,6 +265,7 @@ class FileSystem:
             raise failure(errno.ENOTDIR, path)
         if read_only:
             raise failure(errno.EROFS, path)
+        self.check(holder, WRITE, path)
         return holder, name
 
     def make_directory(self, path: str) -> None:
@@ -228,6 +282,10 @@ class FileSystem:
 
     def _add(self, path: str, node: Node) -> None:
         holder, name = self._holder(path)
+        node.uid = self.credentials.uid
+        node.gid = holder.gid if holder.mode & SETGID else self.credentials.gid
+        if isinstance(node, Directory):
+            node.mode |= holder.mode & SETGID
         holder.entries[name] = node
         holder.modified = self.now()
 
@@ -243,6 +301,7 @@ class FileSystem:
             self._add(real, node)
         if not isinstance(node, File):
             raise failure(errno.EINVAL, path)
+        self.check(node, WRITE, path)
         return node
 
     def remove(self, path: str) -> None:
@@ -255,6 +314,8 @@ class FileSystem:
         if isinstance(node, Directory) and node.entries:
             raise failure(errno.ENOTEMPTY, path)
         holder, name = self._holder(real)
+        if holder.mode & STICKY and self.credentials.uid not in (0, node.uid, holder.uid):
+            raise failure(errno.EPERM, path)
         del holder.entries[name]
         holder.modified = self.now()
 
@@ -275,6 +336,7 @@ class FileSystem:
         node = self.lookup(path)
         if not isinstance(node, Directory):
             raise failure(errno.ENOTDIR, path)
+        self.check(node, READ, path)
         return sorted(node.entries)
 
     def read(self, path: str) -> bytes:
@@ -282,6 +344,7 @@ class FileSystem:
         node = self.lookup(path)
         if isinstance(node, Directory):
             raise failure(errno.EISDIR, path)
+        self.check(node, READ, path)
         return bytes(node.data) if isinstance(node, File) else b""
 
     def write(self, path: str, data: bytes) -> None:

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from kubesim.clock import Clock
 from kubesim.network.fabric import NetworkNamespace
 from kubesim.runtime.filesystem import (
+    READ,
+    ROOT,
     Binary,
+    Credentials,
     Device,
     Directory,
     File,
@@ -51,6 +54,7 @@ class World:
     network: NetworkNamespace
     programs: Mapping[str, Program]
     processes: "ProcessTable"
+    credentials: Credentials = ROOT
     steps: int = 0
     busy_until: float = 0.0
 
@@ -99,7 +103,7 @@ class Process:
         parent: "Process | None" = None,
     ) -> None:
         self.world = world
-        self.files = world.files
+        self.files = world.files.seen_by(world.credentials)
         self.clock = world.clock
         self.network = world.network
         self.argv = argv
@@ -235,7 +239,11 @@ class Process:
             return self._device(node.kind, name)
         if mode == "r" and isinstance(node, Directory):
             return OpenDirectory()
-        node = self.files.lookup(path) if mode == "r" else self.files.create(path)
+        if mode == "r":
+            node = self.files.lookup(path)
+            self.files.check(node, READ, name)
+        else:
+            node = self.files.create(path)
         assert isinstance(node, File)
         if mode == "w":
             node.data.clear()

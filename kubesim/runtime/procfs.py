@@ -104,6 +104,7 @@ def _nothing(_name: str) -> None:
 
 
 def _status(process: Process) -> str:
+    who = process.world.credentials
     facts = {
         "Name": process.name,
         "Umask": "0022",
@@ -111,8 +112,9 @@ def _status(process: Process) -> str:
         "Tgid": process.pid,
         "Pid": process.pid,
         "PPid": process.parent,
-        "Uid": "0\t0\t0\t0",
-        "Gid": "0\t0\t0\t0",
+        "Uid": "\t".join([str(who.uid)] * 4),
+        "Gid": "\t".join([str(who.gid)] * 4),
+        "Groups": " ".join(map(str, sorted({who.gid, *who.groups}))),
         "VmSize": "    4400 kB",
         "VmRSS": "     812 kB",
         "Threads": 1,

@@ -7,9 +7,10 @@ import re
 import stat as modes
 from datetime import datetime
 
-from kubesim.runtime.filesystem import Device, Directory, File, Link, Node
+from kubesim.runtime.filesystem import Device, Directory, File, Link, Node, failure
 from kubesim.runtime.process import Process, reason
 from kubesim.runtime.programs.applet import AppletError, Options, applet
+from kubesim.runtime.users import group_names, user_names
 
 BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
 SCOPES = {"u": 0o700, "g": 0o070, "o": 0o007}
@@ -96,9 +97,11 @@ def _long(process: Process, name: str, node: Node, options: Options) -> str:
     links = 2 if isinstance(node, Directory) else 1
     size = _human(_size(node)) if "h" in options else str(_size(node))
     target = f" -> {node.target}" if isinstance(node, Link) else ""
-    owner = "0        0       " if "n" in options else "root     root    "
+    users = {} if "n" in options else user_names(process.world.files)
+    groups = {} if "n" in options else group_names(process.world.files)
+    user, group = users.get(node.uid, str(node.uid)), groups.get(node.gid, str(node.gid))
     when = _when(node.modified, process.clock.now())
-    return f"{_mode_string(node)} {links:4} {owner} {size:>9} {when} {name}{target}"
+    return f"{_mode_string(node)} {links:4} {user:8} {group:8} {size:>9} {when} {name}{target}"
 
 
 def _when(moment: datetime, now: datetime) -> str:
@@ -265,7 +268,11 @@ async def chmod(process: Process, _options: Options, names: list[str]) -> int:
     """Change permissions: octal, or one of +x, -x, +w, … for everybody."""
     mode, *targets = names
     for name in targets:
-        node = process.files.lookup(process.path(name))
+        try:
+            node = process.files.check_owner(process.path(name))
+        except OSError as error:
+            await process.complain(f"{name}: {reason(error)}")
+            return 1
         node.mode = _changed_mode(node.mode, mode)
     return 0
 
@@ -283,6 +290,47 @@ def _changed_mode(old: int, change: str) -> int:
     if sign == "=":
         return (old & ~scope) | bits
     return old | bits if sign == "+" else old & ~bits
+
+
+@applet("chown", "+R", "[-R] USER[:[GRP]] FILE...", at_least=2)
+async def chown(process: Process, options: Options, operands: list[str]) -> int:
+    """Change who owns files; only root may."""
+    owner, *names = operands
+    user, _, group = owner.partition(":")
+    uid = _number(user, user_names(process.world.files), "user") if user else None
+    gid = _number(group, group_names(process.world.files), "group") if group else None
+    failed = 0
+    for name in names:
+        path = process.path(name)
+        for each in process.files.walk(path) if "R" in options else [path]:
+            failed |= await _give(process, each, uid, gid)
+    return failed
+
+
+@applet("chgrp", "+R", "[-R] GROUP FILE...", at_least=2)
+async def chgrp(process: Process, options: Options, operands: list[str]) -> int:
+    """Change the group of files."""
+    return await chown(process, options, [f":{operands[0]}", *operands[1:]])
+
+
+async def _give(process: Process, path: str, uid: int | None, gid: int | None) -> int:
+    try:
+        node = process.files.check_owner(path)
+        if process.files.credentials.uid:
+            raise failure(errno.EPERM, path)
+    except OSError as error:
+        await process.complain(f"{path}: {reason(error)}")
+        return 1
+    node.uid = node.uid if uid is None else uid
+    node.gid = node.gid if gid is None else gid
+    return 0
+
+
+def _number(text: str, names: dict[int, str], kind: str) -> int:
+    known = {name: number for number, name in names.items()}
+    if text not in known and not text.isdigit():
+        raise AppletError(f"unknown {kind} {text}")
+    return known[text] if text in known else int(text)
 
 
 @applet("readlink", "f", "[-f] FILE", at_least=1)
@@ -333,8 +381,10 @@ async def stat(process: Process, options: Options, names: list[str]) -> int:
             "%A": _mode_string(node),
             "%y": f"{node.modified:%Y-%m-%d %H:%M:%S.%f}000 +0000",
             "%Y": str(int(node.modified.timestamp())),
-            "%U": "root",
-            "%G": "root",
+            "%u": str(node.uid),
+            "%g": str(node.gid),
+            "%U": user_names(process.world.files).get(node.uid, "UNKNOWN"),
+            "%G": group_names(process.world.files).get(node.gid, "UNKNOWN"),
             "%F": "directory" if isinstance(node, Directory) else "regular file",
         }
         for key, value in facts.items():

@@ -10,11 +10,12 @@ from functools import partial
 from kubesim.network.fabric import Connection, Listener
 from kubesim.runtime import http
 from kubesim.runtime.filesystem import File
-from kubesim.runtime.process import Process
+from kubesim.runtime.process import Process, reason
 from kubesim.runtime.programs.httpd import TYPES
 from kubesim.runtime.serving import listen, serve
 from kubesim.runtime.signals import LINUX
 
+CACHE = "/var/cache/nginx"
 CONFIG = "/etc/nginx/conf.d/default.conf"
 METHODS = ("GET", "HEAD")
 SIMULATED = "the embedded cluster simulates server, listen, root, index, return, location, alias"
@@ -162,6 +163,12 @@ async def nginx(process: Process) -> int:
             2,
         )
         return 0
+    cache = f"{CACHE}/client_temp"
+    try:
+        process.files.make_directories(cache)
+    except OSError as error:
+        await _emergency(process, f'mkdir() "{cache}" failed ({error.errno}: {reason(error)})')
+        return 1
     return await Nginx(process, version, servers).run()
 
 

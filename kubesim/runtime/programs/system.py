@@ -3,10 +3,12 @@
 import posixpath
 import re
 
+from kubesim.runtime import users
 from kubesim.runtime.commands import find_for, find_program
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.applet import AppletError, Options, applet
 from kubesim.runtime.signals import LINUX, signal_number
+from kubesim.runtime.users import group_names, user_names
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -57,9 +59,12 @@ async def timeout(process: Process, options: Options, operands: list[str]) -> in
 @applet("ps", "o:eaxfAw", "")
 async def ps(process: Process, _options: Options, _operands: list[str]) -> int:
     """List processes."""
+    names = user_names(process.world.files)
     await process.print("PID   USER     TIME  COMMAND")
     for pid, each in sorted(process.table.by_pid.items()):
-        await process.print(f"{pid:5} root      0:00 {' '.join(each.argv)}")
+        uid = each.world.credentials.uid
+        user = names.get(uid, str(uid))
+        await process.print(f"{pid:5} {user:8}  0:00 {' '.join(each.argv)}")
     return 0
 
 
@@ -216,20 +221,32 @@ async def printenv(process: Process, _options: Options, names: list[str]) -> int
     return int(len(found) < len(names))
 
 
-@applet("id", "ugn", "[-ugn]")
+@applet("id", "ugGn", "[-ugGn]")
 async def identity(process: Process, options: Options, _operands: list[str]) -> int:
-    """Print who runs this: always root."""
-    if "u" in options or "g" in options:
-        await process.print("root" if "n" in options else "0")
+    """Print who runs this."""
+    who, files = process.world.credentials, process.world.files
+    if "G" in options:
+        numbers, names = sorted({who.gid, *who.groups}), group_names(files)
+    elif "g" in options:
+        numbers, names = [who.gid], group_names(files)
+    elif "u" in options:
+        numbers, names = [who.uid], user_names(files)
     else:
-        await process.print("uid=0(root) gid=0(root) groups=0(root)")
+        await process.print(users.identity(who, files))
+        return 0
+    named = names if "n" in options else {}
+    await process.print(" ".join(named.get(number, str(number)) for number in numbers))
     return 0
 
 
 @applet("whoami")
 async def whoami(process: Process, _options: Options, _operands: list[str]) -> int:
     """Print the user's name."""
-    await process.print("root")
+    uid = process.world.credentials.uid
+    name = user_names(process.world.files).get(uid)
+    if name is None:
+        raise AppletError(f"unknown uid {uid}")
+    await process.print(name)
     return 0
 
 
