@@ -74,6 +74,20 @@ def _parser() -> argparse.ArgumentParser:
     hands.add_parser("pause", help="stop the clock").set_defaults(speed=0.0)
     hands.add_parser("resume", help="let it run as ours does").set_defaults(speed=1.0)
 
+    fault = commands.add_parser("fault", parents=[named], help="break the cluster on command")
+    fault.set_defaults(run=_list_faults)
+    acts = fault.add_subparsers(metavar="ACTION")
+    acts.add_parser("list", help="what is broken now")
+    acts.add_parser("kinds", help="what can be broken").set_defaults(run=_fault_kinds)
+    inject = acts.add_parser("inject", help="break something: inject node-stopped kubelab-worker")
+    inject.add_argument("kind")
+    inject.add_argument("target")
+    inject.add_argument("--for", dest="duration", metavar="DURATION", help="how slow, how skewed")
+    inject.set_defaults(run=_inject_fault)
+    undo = acts.add_parser("undo", help="make it good again")
+    undo.add_argument("fault")
+    undo.set_defaults(run=_undo_fault)
+
     commands.add_parser("doctor", help="see what this machine can run").set_defaults(run=_doctor)
     commands.add_parser("lab", help="open the labs in JupyterLab").set_defaults(run=_lab)
     return parser
@@ -93,11 +107,15 @@ def _status(_: argparse.Namespace) -> int:
     for cluster in clusters.known():
         state = "running" if cluster.alive() else "stopped"
         rows.append((cluster.name, cluster.engine, state, str(cluster.kubeconfig)))
+    _print_table(rows)
+    return 0
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(line.rstrip())
-    return 0
 
 
 def _kubeconfig(args: argparse.Namespace) -> int:
@@ -110,6 +128,37 @@ def _kubectl(args: argparse.Namespace) -> NoReturn:
     arguments = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
     environment = {**os.environ, "KUBECONFIG": str(_found(args.name).kubeconfig)}
     os.execve(program, [program, *arguments], environment)  # noqa: S606 - no shell is wanted
+
+
+def _list_faults(args: argparse.Namespace) -> int:
+    active = _found(args.name).faults.active()
+    if not active:
+        say("nothing is broken; `kubelab fault kinds` tells what can be")
+        return 0
+    rows = [(fault["name"], fault["kind"], fault["target"], fault["since"]) for fault in active]
+    _print_table([("NAME", "KIND", "TARGET", "SINCE"), *rows])
+    return 0
+
+
+def _fault_kinds(args: argparse.Namespace) -> int:
+    kinds = _found(args.name).faults.kinds()
+    rows = [(name, kind["target"], kind["effect"]) for name, kind in kinds.items()]
+    _print_table([("KIND", "TARGET", "EFFECT"), *rows])
+    return 0
+
+
+def _inject_fault(args: argparse.Namespace) -> int:
+    try:
+        name = _found(args.name).faults.inject(args.kind, args.target, args.duration)
+    except ValueError as error:
+        raise ClusterError(str(error)) from None
+    print(name)
+    return 0
+
+
+def _undo_fault(args: argparse.Namespace) -> int:
+    _found(args.name).faults.undo(args.fault)
+    return 0
 
 
 def _clock(args: argparse.Namespace) -> int:

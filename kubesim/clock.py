@@ -178,6 +178,29 @@ class Clock:
                 return
 
 
+class NodeClock(Clock):
+    """The clock of one machine: it can be wrong, but seconds are as long as everywhere."""
+
+    def __init__(self, true: Clock) -> None:
+        self.skew = timedelta()
+        self.random = true.random
+        self._true = true
+
+    def now(self) -> datetime:
+        """Return what this machine takes for the time."""
+        return self._true.now() + self.skew
+
+    def monotonic(self) -> float:
+        """Return the simulated seconds, which no skew changes."""
+        return self._true.monotonic()
+
+    def _call_at(self, deadline: float, wake: Callable[[], None]) -> "Timer":
+        return self._true._call_at(deadline, wake)
+
+    def _push(self, sleeper: "Timer") -> None:
+        self._true._push(sleeper)
+
+
 class Timer:
     """A callback waiting for its moment; the order number keeps equal moments first-come."""
 

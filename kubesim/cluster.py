@@ -28,16 +28,18 @@ from kubesim.apiserver.registry.storage import Object
 from kubesim.apiserver.request import Request, RequestInfo, Response
 from kubesim.apiserver.server import APIServer
 from kubesim.clientgo.client import Client
-from kubesim.clock import Clock
+from kubesim.clock import Clock, NodeClock
 from kubesim.components import Components
-from kubesim.control import Control
+from kubesim.control import PREFIX, Control
 from kubesim.etcd.replicated import store_of
 from kubesim.etcd.store import Etcd
+from kubesim.faults import Faults
 from kubesim.kubeadm.bootstrap import bootstrap
 from kubesim.kubeadm.config import ClusterConfig
 from kubesim.kubeadm.images import component_images
 from kubesim.kubeadm.manifests import ControlPlane, static_pods
 from kubesim.kubelet.kubelet import Kubelet
+from kubesim.kubelet.link import Link
 from kubesim.kubelet.node import NodeConfig
 from kubesim.kubelet.static_pods import Manifests
 from kubesim.network.fabric import Network
@@ -114,9 +116,13 @@ class Cluster:
         configs = {each.name: each for each in _node_configs(self.nodes.values())}
         addresses = {host: configs[host].ip for host in control_planes(self.nodes.values())}
         self.endpoint = ControlPlaneEndpoint(self.server, addresses)
-        components = Components(self.endpoint, self.network, self.clock, root_ca)
+        components = Components(
+            self.endpoint, self.network, self.clock, root_ca, self._etcd_changed
+        )
         for image in component_images(self.config.version, components.programs()):
             self.images.add(image)
+        self.links: dict[str, Link] = {}
+        self.clocks: dict[str, NodeClock] = {}
         self._kubelets = {name: self._kubelet(each) for name, each in configs.items()}
         for host, address in addresses.items():
             self._write_manifests(host, address, [*addresses.items()])
@@ -124,6 +130,15 @@ class Cluster:
     def client(self, user: str, groups: Sequence[str] = ("system:authenticated",)) -> Client:
         """A client in this process, in the name of a user."""
         return Client(self.endpoint, user, groups)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer who comes from outside. Raises ConnectionRefusedError while no API server runs.
+
+        The simulation's own knobs answer all the same, or nothing could be made good again.
+        """
+        if self.endpoint.is_open or request.path.startswith(f"/{'/'.join(PREFIX)}/"):
+            return await self.server.handle(request)
+        raise ConnectionRefusedError
 
     async def start(self, cluster_info: str = "") -> None:
         """Bring up the control plane and the nodes; cluster_info: a kubeconfig to publish."""
@@ -162,6 +177,10 @@ class Cluster:
         if not self._kubelets[name].running:
             self._spawn(f"kubelet {name}", self._kubelets[name].run())
 
+    def kubelet(self, node: str) -> Kubelet:
+        """Return a node's kubelet. Raises KeyError."""
+        return self._kubelets[node]
+
     def manifests(self, node: str) -> Manifests:
         """Return the directory of static Pods on a node."""
         return self._kubelets[node].manifests
@@ -176,8 +195,15 @@ class Cluster:
             self._kubelets[name].manifests.write(file, pod)
 
     def _kubelet(self, config: NodeConfig) -> Kubelet:
-        client = self.client(f"system:node:{config.name}", ("system:nodes", "system:authenticated"))
-        return Kubelet(config, client, self.images, self.network, self.clock)
+        link = self.links[config.name] = Link(self.endpoint, self.clock)
+        clock = self.clocks[config.name] = NodeClock(self.clock)
+        groups = ("system:nodes", "system:authenticated")
+        client = Client(link, f"system:node:{config.name}", groups)
+        return Kubelet(config, client, self.images, self.network, clock)
+
+    def _etcd_changed(self, node: str, running: bool) -> None:
+        if not self.endpoint.closing:
+            self.store.set_running(node, running)
 
     def _api_server(self, signer: Signer) -> APIServer:
         server = APIServer(self.store, self.clock, audit=self.audit, connect=self._connect)
@@ -188,12 +214,17 @@ class Cluster:
         server.authenticator = Impersonator(RequestAuthenticator(tokens), authorizer)
         server.authorizer = authorizer
         server.validators += [Escalation(rbac), restrict_nodes]
-        server.endpoints.append(Control(self))
+        self.faults = Faults(self)
+        server.endpoints.append(Control(self, self.faults))
         server.virtual = Reviews(tokens, authorizer, rbac, objects, self.clock).handlers()
         return server
 
     async def _connect(self, info: RequestInfo, request: Request, pod: Object) -> Response:
-        servers = {name: kubelet.server for name, kubelet in self._kubelets.items()}
+        servers = {
+            name: kubelet.server
+            for name, kubelet in self._kubelets.items()
+            if not self.links[name].cut
+        }
         return await streams.connect(info, request, pod, servers)
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -30,12 +30,19 @@ class Components:
         network: what CoreDNS serves names to.
         clock: the clock by which everything waits.
         root_ca: the cluster's CA certificate, PEM.
+        etcd_changed: hears when the etcd of a node has started or ended.
 
     """
 
     def __init__(
-        self, endpoint: ControlPlaneEndpoint, network: Network, clock: Clock, root_ca: str
+        self,
+        endpoint: ControlPlaneEndpoint,
+        network: Network,
+        clock: Clock,
+        root_ca: str,
+        etcd_changed: Callable[[str, bool], None],
     ) -> None:
+        self._etcd_changed = etcd_changed
         self._endpoint = endpoint
         self._network = network
         self._clock = clock
@@ -61,7 +68,11 @@ class Components:
 
     async def _etcd(self, process: Daemon) -> None:
         process.log("starting etcd\n")
-        await _forever()
+        self._etcd_changed(process.node, True)
+        try:
+            await _forever()
+        finally:
+            self._etcd_changed(process.node, False)
 
     async def _api_server(self, process: Daemon) -> None:
         version = process.process.environment.get("VERSION", "")

@@ -8,6 +8,9 @@ everything (`nonResourceURLs: ["*"]`) gets past authorization here.
     POST /kubesim/v1/clock/speed          {"speed": 60}, 0 stops the clock
     POST /kubesim/v1/nodes/NAME/stop      and /start
     POST /kubesim/v1/images               {"image": "registry/name:tag"}
+    GET  /kubesim/v1/faults
+    POST /kubesim/v1/faults               {"kind": "node-slow", "target": NODE, "seconds": 2}
+    DELETE /kubesim/v1/faults/NAME
 """
 
 import json
@@ -18,6 +21,7 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response
 from kubesim.clock import MAX_SPEED, Clock
+from kubesim.faults import FaultError, Faults
 
 PREFIX = ["kubesim", "v1"]
 NOTE = "kubesim's own interface, not part of Kubernetes"
@@ -48,8 +52,9 @@ class Machines(Protocol):
 class Control:
     """Answers the paths below /kubesim/v1/."""
 
-    def __init__(self, machines: Machines) -> None:
+    def __init__(self, machines: Machines, faults: Faults) -> None:
         self._machines = machines
+        self._faults = faults
 
     async def __call__(self, request: Request, user: UserInfo) -> Response | None:
         """The answer, or None when the path is another. Raises StatusError 400, 404 and 405."""
@@ -59,18 +64,26 @@ class Control:
         match request.method, parts[2:]:
             case "GET", ["clock"]:
                 return self._clock()
-            case "POST", ["clock", "advance"]:
-                return await self._advance(_body(request))
-            case "POST", ["clock", "speed"]:
-                return self._set_speed(_body(request))
+            case "POST", ["clock", "advance" | "speed" as hand]:
+                turn = self._advance if hand == "advance" else self._set_speed
+                return await turn(_body(request))
             case "POST", ["nodes", name, "stop" | "start" as action]:
                 return await self._switch(name, action)
             case "POST", ["images"]:
                 return self._add_image(_body(request))
-        raise errors.no_such_resource(
-            f"{NOTE}: GET clock, POST clock/advance, POST clock/speed, POST nodes/NAME/stop, "
-            "POST nodes/NAME/start and POST images are all there is"
-        )
+            case method, ["faults", *name]:
+                return await self._answer_faults(method, name, request)
+        raise _no_such_path()
+
+    async def _answer_faults(self, method: str, name: list[str], request: Request) -> Response:
+        match method, name:
+            case "GET", []:
+                return self._list_faults()
+            case "POST", []:
+                return await self._inject(_body(request))
+            case "DELETE", [one]:
+                return await self._undo(one)
+        raise _no_such_path()
 
     def _clock(self) -> Response:
         clock = self._machines.clock
@@ -84,7 +97,7 @@ class Control:
         await self._machines.clock.advance(seconds)
         return self._clock()
 
-    def _set_speed(self, body: dict[str, Any]) -> Response:
+    async def _set_speed(self, body: dict[str, Any]) -> Response:
         speed = _number(body, "speed")
         if not 0 <= speed <= MAX_SPEED:
             raise errors.bad_request(f"speed must be from 0 (time stands still) to {MAX_SPEED}")
@@ -112,6 +125,39 @@ class Control:
         except ValueError as error:
             raise errors.bad_request(str(error)) from None
         return _answer(image=reference)
+
+    def _list_faults(self) -> Response:
+        kinds = {
+            name: {"target": kind.target, "effect": kind.effect, "seconds": kind.seconds}
+            for name, kind in self._faults.kinds.items()
+        }
+        return _answer(faults=[fault.told() for fault in self._faults.active()], kinds=kinds)
+
+    async def _inject(self, body: dict[str, Any]) -> Response:
+        kind, target = body.get("kind"), body.get("target")
+        if not isinstance(kind, str) or not isinstance(target, str) or not target:
+            raise errors.bad_request('the body must be {"kind": a kind, "target": what to strike}')
+        seconds = _number(body, "seconds") if body.get("seconds") is not None else None
+        try:
+            fault = await self._faults.inject(kind, target, seconds)
+        except FaultError as error:
+            raise errors.bad_request(str(error)) from None
+        return _answer(fault=fault.told())
+
+    async def _undo(self, name: str) -> Response:
+        try:
+            fault = await self._faults.undo(name)
+        except FaultError as error:
+            raise errors.StatusError(404, str(error)) from None
+        return _answer(fault=fault.told())
+
+
+def _no_such_path() -> errors.StatusError:
+    return errors.no_such_resource(
+        f"{NOTE}: GET clock, POST clock/advance, POST clock/speed, POST nodes/NAME/stop, "
+        "POST nodes/NAME/start, POST images, GET faults, POST faults and DELETE faults/NAME "
+        "are all there is"
+    )
 
 
 def _answer(**fields: Any) -> Response:

@@ -127,7 +127,12 @@ class HTTPServer:
             )
         else:
             # A write is never cut in half by a client that hangs up.
-            response = await asyncio.shield(self._handle(_request(incoming, body)))
+            try:
+                response = await asyncio.shield(self._handle(_request(incoming, body)))
+            except ConnectionRefusedError:
+                if incoming.transport:
+                    incoming.transport.abort()
+                return web.Response(status=503)  # for nobody
         return await _send(incoming, response)
 
 

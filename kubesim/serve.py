@@ -148,7 +148,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         audit=Audit(clock, directory / "audit.log"),
     )
     tls = server_tls(keys.path("apiserver.crt"), keys.path("apiserver.key"), keys.path("ca.crt"))
-    https = HTTPServer(HostTime(cluster.server.handle, clock), tls)
+    https = HTTPServer(HostTime(cluster.handle, clock), tls)
     _listen(https, port, settings.port)
     replace(settings, port=https.port).save(directory / "cluster.json")
     url = f"https://{HOST}:{https.port}"

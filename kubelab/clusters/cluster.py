@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Self
 from kubelab import durations, waiting
 from kubelab.clusters.config import Config
 from kubelab.clusters.errors import CapabilityMissing, ClusterError
+from kubelab.clusters.faults import Faults
 from kubelab.clusters.state import ClusterDirectory
 
-CAPABILITIES = ("stop-node", "load-image", "advance-time", "create-cluster")
+CAPABILITIES = ("stop-node", "load-image", "advance-time", "inject-faults", "create-cluster")
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,15 @@ class Cluster(ABC):
         raise NotImplementedError
 
     def _clock(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @property
+    def faults(self) -> Faults:
+        """What can be broken on command: `faults.inject("node-partitioned", "kubelab-worker")`."""
+        self.require("inject-faults")
+        return self._faults()
+
+    def _faults(self) -> Faults:
         raise NotImplementedError
 
     def fresh_namespace(self, name: str) -> str:

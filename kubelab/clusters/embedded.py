@@ -20,6 +20,7 @@ from kubelab import waiting
 from kubelab.clusters import config as cluster_config
 from kubelab.clusters.cluster import Cluster, Plan
 from kubelab.clusters.errors import ClusterError
+from kubelab.clusters.faults import Faults
 from kubelab.clusters.logs import useful_lines
 from kubelab.clusters.processes import Daemon, spawn
 from kubelab.clusters.progress import say
@@ -134,6 +135,9 @@ class Embedded(Cluster):
 
     def _clock(self) -> dict[str, Any]:
         return self._control("clock", method="GET")
+
+    def _faults(self) -> Faults:
+        return Faults(self._control)
 
     def _control(
         self, path: str, body: dict[str, Any] | None = None, method: str = "POST"

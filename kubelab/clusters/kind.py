@@ -42,7 +42,10 @@ class Kind(Cluster):
     """A real cluster that kind runs in containers."""
 
     engine = "kind"
-    missing: ClassVar = {"advance-time": "the clock of a real cluster cannot be moved, only waited"}
+    missing: ClassVar = {
+        "advance-time": "the clock of a real cluster cannot be moved, only waited",
+        "inject-faults": "a real cluster is broken by hand: stop_node, docker, iptables",
+    }
 
     @classmethod
     def start(cls, directory: ClusterDirectory, plan: Plan) -> Self:

@@ -74,6 +74,11 @@ class ControlPlaneEndpoint(Door):
         for call in self._listeners:
             call()
 
+    @property
+    def closing(self) -> bool:
+        """Whether everything is about to end."""
+        return self._closing
+
     def close(self) -> None:
         """Begin to end everything at once: nobody is to complain that the doors went first."""
         self._closing = True

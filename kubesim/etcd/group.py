@@ -167,6 +167,16 @@ class Group:
         self.cut = {frozenset((a, b)) for a in side for b in side if side[a] != side[b]}
         self._woken.set()
 
+    def cut_links(self, links: set[frozenset[str]]) -> None:
+        """Cut links between pairs of members."""
+        self.cut |= links
+        self._woken.set()
+
+    def mend_links(self, links: set[frozenset[str]]) -> None:
+        """Make links whole again."""
+        self.cut -= links
+        self._woken.set()
+
     def slow(self, name: str, seconds: float, loss: float = 0.0) -> None:
         """Make all links of a member deliver that much later, and lose that share; 0 heals."""
         for table, value in ((self.delay, seconds), (self.loss, loss)):

@@ -98,6 +98,10 @@ class ReplicatedEtcd(Etcd):
         except TimeoutError:
             raise UnavailableError(TIMED_OUT) from None
 
+    def set_running(self, member: str, running: bool) -> None:
+        """Hear that the etcd process of a node has started or ended."""
+        (self.group.start if running else self.group.stop)(member)
+
     async def run(self) -> None:
         """Expire leases and let time pass for the members until cancelled."""
         async with asyncio.TaskGroup() as tasks:

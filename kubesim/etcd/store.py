@@ -22,6 +22,10 @@ from kubesim.etcd.record import Record
 HISTORY = 10_000  # revisions kept at least; twice as many at most
 T = TypeVar("T")
 SLOW_WATCHER = 10_000  # undelivered events after which a watch is cut off
+REFUSED = (
+    "rpc error: code = Unavailable desc = connection error: desc = "
+    '"transport: Error while dialing: dial tcp 127.0.0.1:2379: connect: connection refused"'
+)
 LAST = "\U0010ffff"  # sorts behind every key
 
 
@@ -97,6 +101,7 @@ class Etcd:
         self._watches: defaultdict[str, set[Watch]] = defaultdict(set)  # by prefix
         self._leases: dict[int, _Lease] = {}
         self._lease_granted = asyncio.Event()
+        self._running = True
         self._load()
 
     def _load(self) -> None:
@@ -107,12 +112,29 @@ class Etcd:
         for record in records:
             self._remember(record)
 
+    def set_running(self, member: str, running: bool) -> None:
+        """Hear that the etcd process of a node has started or ended."""
+        self._running = running
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise UnavailableError(REFUSED)
+
     async def read(self, work: Callable[[], T], *, stale: bool = False) -> T:
-        """Do a read that sees every write answered before or, if it may be stale, need not."""
+        """Do a read that sees every write answered before or, if it may be stale, need not.
+
+        Raises UnavailableError.
+        """
+        if not stale:
+            self._check_running()
         return work()
 
     async def write(self, work: Callable[[], T]) -> T:
-        """Do work that writes; what it has written is kept before this returns."""
+        """Do work that writes; what it has written is kept before this returns.
+
+        Raises UnavailableError.
+        """
+        self._check_running()
         return work()
 
     def get(self, key: str) -> Record | None:

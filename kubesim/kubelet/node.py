@@ -83,26 +83,33 @@ class NodeAgent:
         """Register, then report until cancelled."""
         await self._persist(self._register)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(LEASE_PERIOD, self._renew_lease))
-            tasks.create_task(self._every(STATUS_PERIOD, self._update_status))
+            tasks.create_task(self._beat())
+            tasks.create_task(self._report())
 
-    async def _every(self, period: float, action: Action) -> None:
+    async def _beat(self) -> None:
+        """Renew the Lease; who could not has been taken for dead by now and says how it is."""
         while True:
-            await self._persist(action)
-            await self._clock.sleep(period)
+            if not await self._persist(self._renew_lease):
+                await self._persist(self._update_status)
+            await self._clock.sleep(LEASE_PERIOD)
 
-    async def _persist(self, action: Action) -> None:
-        """Do `action`, again and again while the API server does not take it."""
-        delay = RETRY
+    async def _report(self) -> None:
+        while True:
+            await self._persist(self._update_status)
+            await self._clock.sleep(STATUS_PERIOD)
+
+    async def _persist(self, action: Action) -> bool:
+        """Do `action`, again and again while it is not taken; return whether it was at once."""
+        delay, at_once = RETRY, True
         while True:
             try:
                 await action()
             except StatusError as error:
                 log.warning("node %s: %s", self._config.name, error)
                 await self._clock.sleep(delay)
-                delay = min(delay * 2, MAX_RETRY)
+                delay, at_once = min(delay * 2, MAX_RETRY), False
             else:
-                return
+                return at_once
 
     async def _register(self) -> None:
         name = self._config.name

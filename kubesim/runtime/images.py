@@ -68,6 +68,7 @@ class ImageStore:
 
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}
+        self._removed: set[str] = set()
         for reference in PRELOADED:
             self.load(reference)
 
@@ -89,6 +90,18 @@ class ImageStore:
     def add(self, image: Image) -> None:
         """Make an image of the cluster's own available on all nodes."""
         self._images[image.reference] = image
+
+    def remove(self, reference: str) -> Image:
+        """Take an image from all nodes and the registry; InvalidImageName, ImageNotFound."""
+        image = self.find(reference)
+        del self._images[image.reference]
+        self._removed.add(image.reference)
+        return image
+
+    def put_back(self, image: Image) -> None:
+        """Give nodes an image again that was removed."""
+        self._removed.discard(image.reference)
+        self.add(image)
 
     def find(self, reference: str) -> Image:
         """Return the image of that name or digest, pulled if it must be.
@@ -114,7 +127,7 @@ class ImageStore:
     def _keep(self, full: str) -> Image:
         name, _, tag = full.rpartition(":")
         family = FAMILIES.get(name)
-        if "@" in full or not family or not family.has(tag):
+        if "@" in full or full in self._removed or not family or not family.has(tag):
             raise ImageNotFound(
                 f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": '
                 f"{full}: not found (the embedded cluster simulates {listing()}; "

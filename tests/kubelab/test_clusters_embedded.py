@@ -156,3 +156,30 @@ def test_the_clock_is_read_advanced_and_paused_on_the_command_line(embedded, cap
     assert cli.main(["clock", "advance", "6 minutes"]) == 1
     assert "is no duration" in capsys.readouterr().err
     cluster.delete()
+
+
+def test_faults_are_injected_listed_and_undone_on_the_command_line(embedded, capsys):
+    cluster = clusters.start(nodes=2)
+    node = f"{cluster.name}-worker"
+    assert cli.main(["fault", "inject", "node-slow", node, "--for", "2s"]) == 0
+    assert capsys.readouterr().out == f"node-slow-{node}\n"
+    assert cli.main(["fault", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == [
+        f"node-slow-{node}",
+        "node-slow",
+        node,
+    ]
+    assert cli.main(["fault", "inject", "node-slow", "nowhere"]) == 1
+    assert f"there are {cluster.name}-control-plane, {node}" in capsys.readouterr().err
+    assert cli.main(["fault", "undo", f"node-slow-{node}"]) == 0
+    assert cluster.faults.active() == []
+    cluster.delete()
+
+
+def test_an_api_server_that_is_down_answers_nobody_and_comes_back(embedded):
+    cluster = clusters.start(nodes=1)
+    cluster.faults.inject("component-down", "kube-apiserver")
+    waiting.until(lambda: not cluster.answers(), timeout=60, what="the API server to end")
+    cluster.faults.undo_all()
+    waiting.until(cluster.answers, timeout=60, what="the API server to run")
+    cluster.delete()
