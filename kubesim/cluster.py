@@ -43,6 +43,7 @@ from kubesim.kubelet.link import Link
 from kubesim.kubelet.node import NodeConfig
 from kubesim.kubelet.static_pods import Manifests
 from kubesim.network.fabric import Network
+from kubesim.network.policy import NetworkPolicies
 from kubesim.network.proxy import ServiceProxy
 from kubesim.runtime.images import ImageStore
 from kubesim.storage import localpath
@@ -56,6 +57,10 @@ POD_CIDR = "10.244.{}.0/24"
 CONTROL_PLANE_LABELS = (
     "node-role.kubernetes.io/control-plane",
     "node.kubernetes.io/exclude-from-external-load-balancers",
+)
+KINDNET_ACCOUNT = (
+    "system:serviceaccount:kube-system:kindnet",
+    ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"),
 )
 PROVISIONER_ACCOUNT = (
     f"system:serviceaccount:{localpath.NAMESPACE}:{localpath.ACCOUNT}",
@@ -153,6 +158,8 @@ class Cluster:
         )
         proxy = ServiceProxy(self.client("system:kube-proxy"), self.network, self.clock)
         self._spawn("kube-proxy", proxy.run())
+        policies = NetworkPolicies(self.client(*KINDNET_ACCOUNT), self.network, self.clock)
+        self._spawn("kindnet", policies.run())
         disks = {name: kubelet.disk for name, kubelet in self._kubelets.items()}
         provisioner = localpath.run(self.client(*PROVISIONER_ACCOUNT), self.clock, disks)
         self._spawn("local-path-provisioner", provisioner)

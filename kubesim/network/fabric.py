@@ -17,7 +17,8 @@ from kubesim.clock import Clock
 from kubesim.runtime.filesystem import failure
 from kubesim.runtime.streams import READ_SIZE, OpenFile, Pipe, PipeReader, PipeWriter
 
-CONNECT_TIMEOUT = 127.0  # seconds that Linux tries to connect (net.ipv4.tcp_syn_retries = 6)
+SYN_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # net.ipv4.tcp_syn_retries = 6
+CONNECT_TIMEOUT = sum(SYN_PAUSES)  # seconds that Linux tries to connect
 ARP_TIMEOUT = 3.0  # seconds until Linux knows that nobody has an address of its own network
 FIRST_EPHEMERAL_PORT = 32768
 BACKLOG = 128
@@ -25,6 +26,7 @@ DNS_ADDRESS = "10.96.0.10"
 DNS_PORT = 53
 
 Address = tuple[str, int]
+Admits = Callable[["NetworkNamespace", str, "int | None", str], bool]
 NameServer = Callable[[str, str], "list[str] | None"]  # name, record type
 
 
@@ -128,6 +130,10 @@ class NetworkNamespace:
         """Connect to `address`:`port`; OSError with the reason as Linux gives it."""
         return await self.network.connect(self, address, port)
 
+    def query(self, server: str, name: str, kind: str) -> list[str] | None:
+        """Ask a name server; see Network.query."""
+        return self.network.query(self, server, name, kind)
+
 
 def _overlap(listening: str, address: str) -> bool:
     return "0.0.0.0" in (listening, address) or listening == address  # noqa: S104
@@ -183,6 +189,7 @@ class Network:
         self.cluster_ips: set[str] = set()
         self.service_ports: dict[Address, ServicePort] = {}
         self.node_ports: dict[int, ServicePort] = {}
+        self.admits: Admits = lambda source, ip, port, protocol: True
         self.name_servers: dict[str, NameServer] = {}  # by address
         self._pods: dict[str, NetworkNamespace] = {}
         self._ephemeral = itertools.cycle(range(FIRST_EPHEMERAL_PORT, 61000))
@@ -232,6 +239,7 @@ class Network:
         else:
             destination = await self._translate(source, address, port)
             target = await self._namespace(destination[0])
+            await self._pass(source, destination)
         listener = target.listener(*destination)
         if listener is None:
             raise failure(errno.ECONNREFUSED, "")
@@ -239,6 +247,14 @@ class Network:
         origin = (address if local else source.ip, next(self._ephemeral))
         listener.offer(Connection(there.reader, back.writer, destination, origin))
         return Connection(back.reader, there.writer, origin, (address, port), listener.secure)
+
+    async def _pass(self, source: NetworkNamespace, destination: Address) -> None:
+        """Knock until the policies let a connection through, as Linux does, or give up."""
+        for pause in SYN_PAUSES:
+            if self.admits(source, *destination, "TCP"):
+                return
+            await self.clock.sleep(pause)
+        raise failure(errno.ETIMEDOUT, "")
 
     async def _translate(self, source: NetworkNamespace, address: str, port: int) -> Address:
         """Return where a connection really goes: Services are replaced by an endpoint."""
@@ -310,14 +326,24 @@ class Network:
                 return node
         return None
 
+    def home_of(self, ip: str) -> str:
+        """Return the name of the node that an address of a Pod belongs to, or nothing."""
+        home = self._home(ip)
+        return home.name if home else ""
+
     def reachable(self, source: NetworkNamespace, ip: str) -> bool:
         """Tell whether a ping from `source` to `ip` is answered; Services answer none."""
         home = self._home(ip)
-        there = ip.startswith("127.") or ip == source.ip or (ip in self._pods and home and home.up)
+        itself = ip.startswith("127.") or ip == source.ip
+        if not itself and not self.admits(source, ip, None, "ICMP"):
+            return False
+        there = itself or (ip in self._pods and home and home.up)
         return bool(there) or any(ip == node.namespace.ip for node in self._live_nodes())
 
-    def query(self, server: str, name: str, kind: str) -> list[str] | None:
-        """Ask the name server at `server`; None when nobody answers there.
+    def query(
+        self, source: NetworkNamespace, server: str, name: str, kind: str
+    ) -> list[str] | None:
+        """Ask the name server at `server`; None when no answer comes from there.
 
         Raises LookupError when the name does not exist.
         """
@@ -326,4 +352,6 @@ class Network:
             usable = _usable(service.backends)
             server = self._random.choice(usable)[0] if usable else ""
         answer = self.name_servers.get(server)
-        return answer(name, kind) if answer else None
+        if answer is None or not self.admits(source, server, DNS_PORT, "UDP"):
+            return None
+        return answer(name, kind)

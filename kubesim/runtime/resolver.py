@@ -59,7 +59,7 @@ def resolve(process: Process, name: str) -> list[str]:
     for server in config.servers:
         for candidate in candidates(name, config):
             try:
-                found = process.network.network.query(server, candidate, "A")
+                found = process.network.query(server, candidate, "A")
             except LookupError:
                 continue
             if found:

@@ -11,6 +11,7 @@ from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
+from kubesim.apiserver.registry.networking import DefaultIngressClass
 from kubesim.apiserver.registry.storage import Storage
 from kubesim.apiserver.registry.volume_admission import VolumeAdmission
 
@@ -35,6 +36,7 @@ class Admission:
     def __init__(self, storage: Storage, disabled: frozenset[str] = frozenset()) -> None:
         self._storage = storage
         volumes = VolumeAdmission(storage)
+        ingresses = DefaultIngressClass(storage)
         self._plugins: list[Callable[[Context, Object], None]] = [
             plugin
             for name, plugin in (
@@ -45,6 +47,7 @@ class Admission:
                 ("TaintNodesByCondition", _taint_nodes_by_condition),
                 ("StorageObjectInUseProtection", volumes.protect),
                 ("DefaultStorageClass", volumes.default_class),
+                ("DefaultIngressClass", ingresses.admit),
             )
             if name not in disabled
         ]

@@ -4,9 +4,11 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver.apiextensions import definition
-from kubesim.apiserver.registry import defaulting, workload_defaults
+from kubesim.apiserver.registry import defaulting, networking, workload_defaults
 
-DEFAULTS = defaulting.DEFAULTS | workload_defaults.DEFAULTS | definition.DEFAULTS
+DEFAULTS = (
+    defaulting.DEFAULTS | workload_defaults.DEFAULTS | networking.DEFAULTS | definition.DEFAULTS
+)
 
 
 def apply_defaults(resource: Resource, obj: dict[str, Any]) -> None:

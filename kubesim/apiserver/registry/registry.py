@@ -16,6 +16,7 @@ from kubesim.apiserver.patch.managedfields import UPDATE, Manager
 from kubesim.apiserver.registry.admission import Admission
 from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.deletion import DeleteOptions, check_preconditions, deleting
+from kubesim.apiserver.registry.networking import check_class
 from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.registry.strategies import strategy_for
 from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep
@@ -47,7 +48,7 @@ class Registry:
         self.storage = storage
         self.clock = clock
         self.admission = admission
-        self.validators: list[Validator] = [VolumeAdmission(storage).check_resize]
+        self.validators: list[Validator] = [VolumeAdmission(storage).check_resize, check_class]
         self._strategies: dict[str, Strategy] = {}
         self._event_lease = 0
         self._event_lease_until = 0.0

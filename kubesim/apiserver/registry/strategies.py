@@ -4,10 +4,12 @@ from kubesim.api.resources import Resource
 from kubesim.apiserver.apiextensions import definitions
 from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.apiextensions.strategy import CustomResourceStrategy
-from kubesim.apiserver.registry import strategy, workloads
+from kubesim.apiserver.registry import networking, strategy, workloads
 from kubesim.apiserver.registry.strategy import Strategy
 
-STRATEGIES = strategy.STRATEGIES | workloads.STRATEGIES | definitions.STRATEGIES
+STRATEGIES = (
+    strategy.STRATEGIES | workloads.STRATEGIES | networking.STRATEGIES | definitions.STRATEGIES
+)
 
 
 def strategy_for(resource: Resource) -> Strategy:

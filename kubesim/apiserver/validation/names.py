@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
+WILDCARD = rf"\*\.{SUBDOMAIN}"
 DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 LABEL_VALUE = f"({QUALIFIED})?"
@@ -23,6 +24,11 @@ LABEL_MESSAGE = (
 SUBDOMAIN_MESSAGE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
     "'-' or '.', and must start and end with an alphanumeric character"
+)
+WILDCARD_MESSAGE = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+    "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+    "character"
 )
 DNS_1035_MESSAGE = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
@@ -62,6 +68,13 @@ def dns_subdomain(value: str) -> Iterator[str]:
     yield from _too_long(value, 253)
     if not re.fullmatch(SUBDOMAIN, value):
         yield _regex_error(SUBDOMAIN_MESSAGE, SUBDOMAIN, "example.com")
+
+
+def wildcard_subdomain(value: str) -> Iterator[str]:
+    """Check a name whose first part stands for any."""
+    yield from _too_long(value, 253)
+    if not re.fullmatch(WILDCARD, value):
+        yield _regex_error(WILDCARD_MESSAGE, WILDCARD, "*.example.com")
 
 
 def dns_1035_label(value: str) -> Iterator[str]:

@@ -216,7 +216,7 @@ async def nslookup(process: Process, options: Options, operands: list[str]) -> i
     """Ask the name server; like busybox with the search domains only for names without dots."""
     config = resolver_config(process)
     server = operands[1] if operands[1:] else next(iter(config.servers), "127.0.0.1")
-    network = process.network.network
+    network = process.network
     if network.query(server, "svc.cluster.local", "A") is None:
         await process.clock.sleep(10)
         await process.write(";; connection timed out; no servers could be reached\n\n", 1)
@@ -252,7 +252,7 @@ def _questions(process: Process, options: Options, name: str) -> list[tuple[str,
 
 def _records(process: Process, server: str, question: str, kind: str) -> list[tuple[str, str, str]]:
     """Return the records that answer a question: type, name, value; an alias comes first."""
-    query = process.network.network.query
+    query = process.network.query
     answers = query(server, question, kind) or []
     aliases = query(server, question, "CNAME") or [] if kind in ("A", "AAAA") else []
     name = (aliases or [question])[0]

@@ -148,7 +148,8 @@ async def test_the_name_server_knows_ports_aliases_and_addresses(make_lab):
         external = {"type": "ExternalName", "externalName": "web.default.svc.cluster.local"}
         await lab.create("services", "alias", spec=external)
         await serve(lab, "a", hostname="first", subdomain="pods")
-        query = partial(lab.cluster.network.query, "10.96.0.10")
+        node = lab.cluster.network.nodes["test-worker"].namespace
+        query = partial(node.query, "10.96.0.10")
         base = "default.svc.cluster.local"
         assert query(f"_http._tcp.web.{base}", "SRV") == [f"0 100 80 web.{base}"]
         assert query(f"_http._tcp.pods.{base}", "SRV") == [f"0 100 8080 first.pods.{base}"]

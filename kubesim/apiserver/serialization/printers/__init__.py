@@ -12,13 +12,14 @@ from kubesim.apiserver.serialization.printers import (
     coordination,
     core,
     discovery,
+    networking,
     rbac,
     storage,
 )
 from kubesim.apiserver.serialization.printers.column import CREATED, NAME, Column
 
 _DEFAULT = (NAME, CREATED)
-_GROUPS = (core, apps, batch, coordination, discovery, rbac, storage)
+_GROUPS = (core, apps, batch, coordination, discovery, networking, rbac, storage)
 _COLUMNS: dict[str, Sequence[Column]] = {
     name: columns for group in _GROUPS for name, columns in group.COLUMNS.items()
 }

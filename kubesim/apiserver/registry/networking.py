@@ -1,0 +1,111 @@
+"""What is particular to NetworkPolicies, Ingresses and their classes in a write."""
+
+from typing import Any
+
+from kubesim.api import resources
+from kubesim.apiserver import errors
+from kubesim.apiserver.patch import fields
+from kubesim.apiserver.registry.context import Context
+from kubesim.apiserver.registry.storage import Storage
+from kubesim.apiserver.registry.strategy import Strategy
+
+Object = dict[str, Any]
+CLASSES = resources.named("ingressclasses.networking.k8s.io")
+DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+
+
+class SpecStrategy(Strategy):
+    """Objects whose generation counts the changes of their spec."""
+
+    counts_generation = True
+
+
+class IngressStrategy(SpecStrategy):
+    """Ingresses."""
+
+    def initial_status(self, obj: Object) -> Object:
+        """Nobody serves it yet."""
+        return {"loadBalancer": {}}
+
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "ingresses.networking.k8s.io": IngressStrategy,
+    "ingressclasses.networking.k8s.io": SpecStrategy,
+    "networkpolicies.networking.k8s.io": SpecStrategy,
+}
+
+
+def default_network_policy(policy: Object) -> None:
+    """A policy is about what comes in, and about what goes out if it has rules for that."""
+    spec = policy.setdefault("spec", {})
+    spec.setdefault("podSelector", {})
+    for rule in (*spec.get("ingress", ()), *spec.get("egress", ())):
+        for port in rule.get("ports", ()):
+            port.setdefault("protocol", "TCP")
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+
+
+def default_ingress(ingress: Object) -> None:
+    """An Ingress says in its status where it is served."""
+    ingress.setdefault("spec", {})
+    ingress.setdefault("status", {}).setdefault("loadBalancer", {})
+
+
+def default_ingress_class(ingress_class: Object) -> None:
+    """Parameters are an object of the cluster, unless they say of a namespace."""
+    parameters = ingress_class.setdefault("spec", {}).get("parameters")
+    if parameters is not None:
+        parameters.setdefault("scope", "Cluster")
+
+
+DEFAULTS = {
+    "ingresses.networking.k8s.io": default_ingress,
+    "ingressclasses.networking.k8s.io": default_ingress_class,
+    "networkpolicies.networking.k8s.io": default_network_policy,
+}
+
+
+class DefaultIngressClass:
+    """The admission plugin: an Ingress that names no class gets the default one, if there is."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def admit(self, context: Context, obj: Object) -> None:
+        """Set the class of a new Ingress; of several default classes, the newest."""
+        if context.resource.full_name != "ingresses.networking.k8s.io" or context.subresource:
+            return
+        annotations = obj["metadata"].get("annotations", {})
+        if "ingressClassName" in obj["spec"] or CLASS_ANNOTATION in annotations:
+            return
+        newest = max(self._marked(), key=_age, default=None)
+        if newest is not None:
+            obj["spec"]["ingressClassName"] = newest["metadata"]["name"]
+
+    def _marked(self) -> list[Object]:
+        records = self._storage.store.range(CLASSES.prefix).records
+        found = (self._storage.load(CLASSES, record).object for record in records)
+        return [
+            each
+            for each in found
+            if each["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true"
+        ]
+
+
+def check_class(context: Context, new: Object | None, old: Object | None) -> None:
+    """Refuse a new Ingress that names its class in two ways. Raises 422."""
+    of_ingress = context.resource.full_name == "ingresses.networking.k8s.io"
+    if not of_ingress or new is None or old is not None:
+        return
+    annotation = new["metadata"].get("annotations", {}).get(CLASS_ANNOTATION)
+    if annotation is not None and "ingressClassName" in new["spec"]:
+        path = f"metadata.annotations[{CLASS_ANNOTATION}]"
+        why = "can not be set when the class field is also set"
+        cause = fields.invalid(path, annotation, why)
+        raise errors.invalid(context.resource.full_kind, new["metadata"]["name"], [cause])
+
+
+def _age(obj: Object) -> str:
+    return str(obj["metadata"]["creationTimestamp"])
