@@ -15,6 +15,7 @@ from kubesim.apiserver.auth.authentication import (
     Signer,
 )
 from kubesim.apiserver.auth.authorization import RBAC, Union
+from kubesim.apiserver.auth.certificates import CertificateAdmission
 from kubesim.apiserver.auth.escalation import Escalation
 from kubesim.apiserver.auth.node_authorizer import NodeAuthorizer
 from kubesim.apiserver.auth.node_restriction import restrict_nodes
@@ -31,6 +32,7 @@ from kubesim.clientgo.client import Client
 from kubesim.clock import Clock, NodeClock
 from kubesim.components import Components
 from kubesim.control import PREFIX, Control
+from kubesim.controllers.keys import CertificateSigner, Keys
 from kubesim.etcd.replicated import store_of
 from kubesim.etcd.store import Etcd
 from kubesim.faults import Faults
@@ -104,6 +106,7 @@ class Cluster:
         store: Etcd | None = None,
         *,
         signer: Signer | None = None,
+        certificates: CertificateSigner | None = None,
         root_ca: str = "",
         audit: Audit | None = None,
         config: ClusterConfig | None = None,
@@ -115,15 +118,15 @@ class Cluster:
         self.store = store or store_of(control_planes(self.nodes.values()), self.clock)
         self.audit = audit or Audit(self.clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.server = self._api_server(signer or SecretSigner(self.clock.random))
+        signer = signer or SecretSigner(self.clock.random)
+        self.server = self._api_server(signer)
         self.network = Network(self.clock)
         self.images = ImageStore()
         configs = {each.name: each for each in _node_configs(self.nodes.values())}
         addresses = {host: configs[host].ip for host in control_planes(self.nodes.values())}
         self.endpoint = ControlPlaneEndpoint(self.server, addresses)
-        components = Components(
-            self.endpoint, self.network, self.clock, root_ca, self._etcd_changed
-        )
+        keys = Keys(root_ca, certificates, signer)
+        components = Components(self.endpoint, self.network, self.clock, keys, self._etcd_changed)
         for image in component_images(self.config.version, components.programs()):
             self.images.add(image)
         self.links: dict[str, Link] = {}
@@ -220,7 +223,7 @@ class Cluster:
         authorizer = Union(NodeAuthorizer(objects), rbac)
         server.authenticator = Impersonator(RequestAuthenticator(tokens), authorizer)
         server.authorizer = authorizer
-        server.validators += [Escalation(rbac), restrict_nodes]
+        server.validators += [Escalation(rbac), restrict_nodes, CertificateAdmission(rbac)]
         self.faults = Faults(self)
         server.endpoints.append(Control(self, self.faults))
         server.virtual = Reviews(tokens, authorizer, rbac, objects, self.clock).handlers()

@@ -12,6 +12,7 @@ from kubesim.apiserver.endpoint import ControlPlaneEndpoint
 from kubesim.clientgo import klog
 from kubesim.clientgo.client import Client
 from kubesim.clock import Clock
+from kubesim.controllers.keys import Keys
 from kubesim.network.fabric import Network
 from kubesim.runtime.daemon import Answer, Daemon, daemon, healthy
 from kubesim.runtime.process import Program
@@ -29,7 +30,7 @@ class Components:
         endpoint: the API servers, which the components start, stop and connect to.
         network: what CoreDNS serves names to.
         clock: the clock by which everything waits.
-        root_ca: the cluster's CA certificate, PEM.
+        keys: what the controller manager signs with.
         etcd_changed: hears when the etcd of a node has started or ended.
 
     """
@@ -39,14 +40,14 @@ class Components:
         endpoint: ControlPlaneEndpoint,
         network: Network,
         clock: Clock,
-        root_ca: str,
+        keys: Keys,
         etcd_changed: Callable[[str, bool], None],
     ) -> None:
         self._etcd_changed = etcd_changed
         self._endpoint = endpoint
         self._network = network
         self._clock = clock
-        self._root_ca = root_ca
+        self._keys = keys
 
     def programs(self) -> Mapping[str, Mapping[str, Program]]:
         """Return what each image holds: programs by name."""
@@ -90,7 +91,7 @@ class Components:
 
         self._say("secure_serving.go:211", f"Serving securely on {LOOPBACK}:10257")
         connect = self._connect(process.node)
-        await ControllerManager(connect, self._clock, process.node, self._root_ca).run()
+        await ControllerManager(connect, self._clock, process.node, self._keys).run()
 
     async def _scheduler(self, process: Daemon) -> None:
         from kubesim.scheduler import server as scheduler

@@ -144,6 +144,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         clock,
         store,
         signer=keys.tokens,
+        certificates=keys,
         root_ca=keys.ca_pem.decode(),
         audit=Audit(clock, directory / "audit.log"),
     )

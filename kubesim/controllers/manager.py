@@ -5,7 +5,7 @@ audit and `managedFields` tell who did what; the shared caches belong to the man
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from kubesim.clientgo import klog
 from kubesim.clientgo.client import Client
@@ -13,6 +13,11 @@ from kubesim.clientgo.events import EventRecorder
 from kubesim.clientgo.informer import InformerFactory
 from kubesim.clientgo.leaderelection import LeaderElector, identity_of
 from kubesim.clock import Clock
+from kubesim.controllers.certificates import (
+    CertificateApprover,
+    CertificateCleaner,
+    CertificateSigningController,
+)
 from kubesim.controllers.clientbuilder import make_accounts
 from kubesim.controllers.clusterroleaggregation import ClusterRoleAggregationController
 from kubesim.controllers.controller import Controller
@@ -25,6 +30,7 @@ from kubesim.controllers.endpointslicemirroring import EndpointSliceMirroringCon
 from kubesim.controllers.ephemeralvolume import EphemeralVolumeController
 from kubesim.controllers.garbagecollector import GarbageCollector
 from kubesim.controllers.job import JobController
+from kubesim.controllers.keys import Keys
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.persistentvolume import PersistentVolumeBinder
@@ -33,6 +39,7 @@ from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.replicationcontroller import ReplicationManager
 from kubesim.controllers.rootcapublisher import RootCACertPublisher
 from kubesim.controllers.serviceaccount import ServiceAccountController
+from kubesim.controllers.serviceaccounttokens import TokensController
 from kubesim.controllers.statefulset import StatefulSetController
 from kubesim.controllers.tainteviction import TaintEvictionController
 from kubesim.controllers.ttlafterfinished import TTLAfterFinishedController
@@ -53,6 +60,8 @@ SERVICE_ACCOUNT_GROUPS = (
 )
 CONTROLLERS: tuple[type[Controller], ...] = (
     ClaimProtectionController,
+    CertificateApprover,
+    CertificateCleaner,
     ClusterRoleAggregationController,
     CronJobController,
     DaemonSetController,
@@ -84,12 +93,12 @@ class ControllerManager:
         connect: gives the client of a user and its groups.
         clock: the clock by which controllers wait.
         host: the node on which the manager runs; part of its identity.
-        root_ca: the cluster's CA certificate, PEM, for every namespace's kube-root-ca.crt.
+        keys: what certificates and tokens are signed with.
 
     """
 
-    def __init__(self, connect: Connect, clock: Clock, host: str, root_ca: str) -> None:
-        self._root_ca = root_ca
+    def __init__(self, connect: Connect, clock: Clock, host: str, keys: Keys) -> None:
+        self._keys = keys
         self._connect = connect
         self._clock = clock
         self._client = connect(USER, GROUPS)
@@ -119,10 +128,23 @@ class ControllerManager:
 
     def _make_controllers(self, informers: InformerFactory) -> list[Controller]:
         publisher = RootCACertPublisher(
-            self._client_of(RootCACertPublisher), informers, self._clock, self._root_ca
+            self._client_of(RootCACertPublisher), informers, self._clock, self._keys.root_ca
         )
         others = [each(self._client_of(each), informers, self._clock) for each in CONTROLLERS]
-        return [publisher, *others]
+        signing = CertificateSigningController(
+            self._client_of(CertificateSigningController),
+            informers,
+            self._clock,
+            self._keys.certificates,
+        )
+        return [publisher, signing, *self._make_tokens_controller(informers), *others]
+
+    def _make_tokens_controller(self, informers: InformerFactory) -> Iterator[Controller]:
+        """It works with the manager's own rights."""
+        if self._keys.tokens:
+            yield TokensController(
+                self._client, informers, self._clock, self._keys.tokens, self._keys.root_ca
+            )
 
     def _client_of(self, controller: type[Controller]) -> Client:
         account = f"system:serviceaccount:kube-system:{controller.name}"

@@ -8,7 +8,7 @@ P-256: they take a millisecond to make where RSA takes a second.
 import base64
 import ipaddress
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,25 @@ SERVING_NAMES = (
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 )
+KEY_USAGES = {
+    "signing": "digital_signature",
+    "digital signature": "digital_signature",
+    "content commitment": "content_commitment",
+    "key encipherment": "key_encipherment",
+    "key agreement": "key_agreement",
+    "data encipherment": "data_encipherment",
+    "cert sign": "key_cert_sign",
+    "crl sign": "crl_sign",
+}
+EXTENDED_USAGES = {
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+}
 ADMIN_USER = "kubernetes-admin"
 ADMIN_GROUP = "kubeadm:cluster-admins"
 
@@ -81,6 +100,30 @@ class PKI:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
         certificate = self._sign(_builder(subject, CERTIFICATE_VALIDITY), key, usage)
         return certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key)
+
+    def sign_request(self, request: str, usages: Sequence[str], validity: timedelta) -> str:
+        """Sign a certificate request as kube-controller-manager does; PEM in, PEM out.
+
+        Raises ValueError when the request is not signed with its own key.
+        """
+        csr = x509.load_pem_x509_csr(request.encode())
+        if not csr.is_signature_valid:
+            raise ValueError("the certificate request's signature does not hold")
+        builder = _builder(csr.subject, validity).issuer_name(self._ca.subject)
+        builder = builder.public_key(csr.public_key())
+        if key_usages := {KEY_USAGES[each] for each in usages if each in KEY_USAGES}:
+            builder = builder.add_extension(_key_usage(key_usages), True)
+        extended = [EXTENDED_USAGES[each] for each in usages if each in EXTENDED_USAGES]
+        if extended:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._ca_key.public_key())
+        builder = builder.add_extension(authority, False)
+        for extension in csr.extensions:
+            if isinstance(extension.value, x509.SubjectAlternativeName):
+                builder = builder.add_extension(extension.value, False)
+        certificate = builder.sign(self._ca_key, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def _key(self, name: str) -> ec.EllipticCurvePrivateKey:
         path = self.path(name)
@@ -208,14 +251,20 @@ def _name(*parts: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
 
 
 def _usage(*, certificates: bool) -> x509.KeyUsage:
+    return _key_usage(
+        {"digital_signature", "key_cert_sign" if certificates else "key_encipherment"}
+    )
+
+
+def _key_usage(names: Collection[str]) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True,
-        key_encipherment=not certificates,
-        key_cert_sign=certificates,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        crl_sign=False,
+        digital_signature="digital_signature" in names,
+        key_encipherment="key_encipherment" in names,
+        key_cert_sign="key_cert_sign" in names,
+        content_commitment="content_commitment" in names,
+        data_encipherment="data_encipherment" in names,
+        key_agreement="key_agreement" in names,
+        crl_sign="crl_sign" in names,
         encipher_only=False,
         decipher_only=False,
     )

@@ -14,6 +14,13 @@ AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 CORE = ""
 EXTENDED = "apps extensions"
 READ = "get list watch"
+CERTIFICATES = "certificates.k8s.io"
+SIGNERS = (
+    "kube-apiserver-client",
+    "kube-apiserver-client-kubelet",
+    "kubelet-serving",
+    "legacy-unknown",
+)
 WRITE = "create delete deletecollection patch update"
 
 
@@ -158,8 +165,21 @@ CLUSTER_ROLES: dict[str, list[Object]] = {
         rule("create", "serviceaccounts/token"),
         rule("get", "serviceaccounts"),
         rule("create delete get patch update", "leases", "coordination.k8s.io"),
+        rule("create get list watch", "certificatesigningrequests", CERTIFICATES),
         _events(),
     ],
+    f"system:{CERTIFICATES}:certificatesigningrequests:nodeclient": [
+        rule("create", "certificatesigningrequests/nodeclient", CERTIFICATES),
+    ],
+    f"system:{CERTIFICATES}:certificatesigningrequests:selfnodeclient": [
+        rule("create", "certificatesigningrequests/selfnodeclient", CERTIFICATES),
+    ],
+    **{
+        f"system:{CERTIFICATES}:{signer}-approver": [
+            rule("approve", "signers", CERTIFICATES, f"kubernetes.io/{signer}"),
+        ]
+        for signer in SIGNERS
+    },
 }
 
 AGGREGATED = {
@@ -169,6 +189,18 @@ AGGREGATED = {
 }
 
 CONTROLLER_ROLES: dict[str, list[Object]] = {
+    "certificate-controller": [
+        rule(f"{READ} delete", "certificatesigningrequests", CERTIFICATES),
+        rule(
+            "update",
+            "certificatesigningrequests/approval certificatesigningrequests/status",
+            CERTIFICATES,
+        ),
+        rule("approve", "signers", CERTIFICATES, "kubernetes.io/kube-apiserver-client-kubelet"),
+        rule("sign", "signers", CERTIFICATES, " ".join(f"kubernetes.io/{s}" for s in SIGNERS)),
+        rule("create", "subjectaccessreviews", "authorization.k8s.io"),
+        _events(),
+    ],
     "clusterrole-aggregation-controller": [
         rule(f"{READ} escalate patch update", "clusterroles", "rbac.authorization.k8s.io"),
     ],
@@ -296,6 +328,14 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
 GROUP_BINDINGS: dict[str, tuple[str, Sequence[str]]] = {
     "cluster-admin": ("cluster-admin", ("system:masters",)),
     "kubeadm:cluster-admins": ("cluster-admin", ("kubeadm:cluster-admins",)),
+    "kubeadm:node-autoapprove-bootstrap": (
+        f"system:{CERTIFICATES}:certificatesigningrequests:nodeclient",
+        ("system:bootstrappers:kubeadm:default-node-token",),
+    ),
+    "kubeadm:node-autoapprove-certificate-rotation": (
+        f"system:{CERTIFICATES}:certificatesigningrequests:selfnodeclient",
+        ("system:nodes",),
+    ),
     "system:basic-user": ("system:basic-user", ("system:authenticated",)),
     "system:discovery": ("system:discovery", ("system:authenticated",)),
     "system:monitoring": ("system:monitoring", ("system:monitoring",)),

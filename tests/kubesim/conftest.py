@@ -17,6 +17,7 @@ from kubesim.apiserver.server import APIServer
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Informer
 from kubesim.clock import Clock
+from kubesim.controllers.keys import Keys
 from kubesim.controllers.manager import ControllerManager
 from kubesim.etcd.store import Etcd
 from kubesim.scheduler import server as scheduler_server
@@ -58,8 +59,8 @@ class World:
     def start(self, name, work):
         self.tasks[name] = asyncio.create_task(work)
 
-    def start_controllers(self):
-        manager = ControllerManager(self.connect, self.clock, HOST, ROOT_CA)
+    def start_controllers(self, **keys):
+        manager = ControllerManager(self.connect, self.clock, HOST, Keys(ROOT_CA, **keys))
         self.start("controllers", manager.run())
 
     def start_scheduler(self):

@@ -3,10 +3,12 @@
 Behaviour follows https://kubernetes.io/docs/reference/access-authn-authz/authentication/.
 """
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
@@ -16,7 +18,9 @@ from kubesim.apiserver.request import Request, RequestInfo, UserInfo
 from kubesim.clock import Clock
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+LEGACY_ISSUER = "kubernetes/serviceaccount"  # of the tokens in Secrets
 ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
+AUTHENTICATION = "authentication.k8s.io"
 AUTHENTICATED = "system:authenticated"
 DEFAULT_TOKEN_SECONDS = 3600
 MIN_TOKEN_SECONDS = 600
@@ -95,12 +99,31 @@ class Impersonator:
             await self._require(user, "users", name)
         for group in _values(request, "impersonate-group"):
             await self._require(user, "groups", group)
+        uid = request.headers.get("impersonate-uid", "")
+        if uid:
+            await self._require(user, "uids", uid, group=AUTHENTICATION)
+        extra = _extra(request)
+        for key, values in extra.items():
+            for value in values:
+                info = f"userextras/{key}"
+                await self._require(user, info, value, group=AUTHENTICATION)
         if name != ANONYMOUS.name and AUTHENTICATED not in groups:
             groups = (*groups, AUTHENTICATED)
-        return UserInfo(name, groups=groups)
+        return UserInfo(name, uid=uid, groups=groups, extra=extra)
 
-    async def _require(self, user: UserInfo, resource: str, name: str, namespace: str = "") -> None:
-        info = RequestInfo("impersonate", "", resource=resource, name=name, namespace=namespace)
+    async def _require(
+        self, user: UserInfo, resource: str, name: str, namespace: str = "", *, group: str = ""
+    ) -> None:
+        plural, _, subresource = resource.partition("/")
+        info = RequestInfo(
+            "impersonate",
+            "",
+            group=group,
+            resource=plural,
+            subresource=subresource,
+            name=name,
+            namespace=namespace,
+        )
         allowed, reason = await self._authorizer.authorize(user, info)
         if not allowed:
             raise forbidden(user, info, reason)
@@ -117,6 +140,8 @@ class ServiceAccountTokens:
     async def verify(self, token: str, audiences: Sequence[str]) -> Verified | None:
         """Whose token it is, if it is signed, in date, for us, and its account still exists."""
         claims = self._signer.verify(token)
+        if claims is not None and claims.get("iss") == LEGACY_ISSUER:
+            return self._verify_legacy(token, claims, audiences)
         if claims is None or claims.get("iss") != ISSUER or not self._in_date(claims):
             return None
         accepted = tuple(a for a in claims.get("aud", ()) if a in audiences)
@@ -124,6 +149,24 @@ class ServiceAccountTokens:
         if not accepted or not await self._alive(bound):
             return None
         return Verified(_token_user(claims, bound), accepted)
+
+    def _verify_legacy(
+        self, token: str, claims: dict[str, Any], audiences: Sequence[str]
+    ) -> Verified | None:
+        """Whose token it is, if its Secret still holds it and the account is there."""
+        namespace, name, uid, secret_name = (
+            claims.get(f"kubernetes.io/serviceaccount/{field}", "")
+            for field in ("namespace", "service-account.name", "service-account.uid", "secret.name")
+        )
+        secret = self._objects.get("secrets", secret_name, namespace)
+        held = (secret or {}).get("data", {}).get("token", "")
+        account = self._objects.get("serviceaccounts", name, namespace)
+        if base64.b64decode(held).decode() != token or ISSUER not in audiences:
+            return None
+        if account is None or account["metadata"]["uid"] != uid:
+            return None
+        groups = (*_account_groups(namespace), AUTHENTICATED)
+        return Verified(UserInfo(claims["sub"], uid=uid, groups=groups), (ISSUER,))
 
     async def request(self, account: Object, body: Object) -> Object:
         """Answer a TokenRequest for a service account: the same object with its status filled.
@@ -289,6 +332,16 @@ def _values(request: Request, header: str) -> tuple[str, ...]:
     """All values of a header that may be repeated; the transport joins them with commas."""
     text = request.headers.get(header, "")
     return tuple(value.strip() for value in text.split(",") if value.strip())
+
+
+def _extra(request: Request) -> dict[str, tuple[str, ...]]:
+    """What the headers Impersonate-Extra-KEY say; a key may be percent-encoded."""
+    prefix = "impersonate-extra-"
+    return {
+        unquote(header.removeprefix(prefix)): _values(request, header)
+        for header in request.headers
+        if header.startswith(prefix)
+    }
 
 
 def _review(body: Object, kind: str) -> Object:

@@ -9,6 +9,7 @@ from typing import Any
 from kubesim.api import resources
 from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
+from kubesim.apiserver.registry.certificates import note_requester
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
 from kubesim.apiserver.registry.networking import DefaultIngressClass
@@ -48,6 +49,7 @@ class Admission:
                 ("StorageObjectInUseProtection", volumes.protect),
                 ("DefaultStorageClass", volumes.default_class),
                 ("DefaultIngressClass", ingresses.admit),
+                ("CertificateRequester", note_requester),
             )
             if name not in disabled
         ]

@@ -180,6 +180,8 @@ class Registry:
         strategy = self.strategy(context.resource)
         if context.subresource == "status":
             return strategy.prepare_status_update(new, old)
+        if context.subresource == "approval":
+            return strategy.prepare_approval(new, old, self.clock.now())
         if context.subresource in ("", "scale"):
             strategy.prepare_update(new, old)
             strategy.validate_update(new, old)

@@ -4,11 +4,15 @@ from kubesim.api.resources import Resource
 from kubesim.apiserver.apiextensions import definitions
 from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.apiextensions.strategy import CustomResourceStrategy
-from kubesim.apiserver.registry import networking, strategy, workloads
+from kubesim.apiserver.registry import certificates, networking, strategy, workloads
 from kubesim.apiserver.registry.strategy import Strategy
 
 STRATEGIES = (
-    strategy.STRATEGIES | workloads.STRATEGIES | networking.STRATEGIES | definitions.STRATEGIES
+    strategy.STRATEGIES
+    | workloads.STRATEGIES
+    | networking.STRATEGIES
+    | certificates.STRATEGIES
+    | definitions.STRATEGIES
 )
 
 

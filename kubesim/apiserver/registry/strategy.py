@@ -71,6 +71,10 @@ class Strategy:
             keep(kept["metadata"], new["metadata"], field)
         return kept
 
+    def prepare_approval(self, new: Object, old: Object, now: datetime) -> Object:
+        """Return the old object with what its subresource approval may change."""
+        return self.prepare_status_update(new, old)
+
     def validate(self, obj: Object) -> None:
         """Refuse a new object that breaks a rule. Raises 422."""
         validation.validate(self.resource, obj)

@@ -13,6 +13,7 @@ from kubesim.apiserver.patch.fields import Cause
 from kubesim.apiserver.validation import (
     apps,
     batch,
+    certificates,
     core,
     discovery,
     names,
@@ -31,6 +32,7 @@ _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 NAMES: dict[str, NameCheck] = {
     "namespaces": names.dns_label,
     "services": names.dns_1035_label,
+    "certificatesigningrequests.certificates.k8s.io": names.path_segment,
     f"roles.{_RBAC}": names.path_segment,
     f"rolebindings.{_RBAC}": names.path_segment,
     f"clusterroles.{_RBAC}": names.path_segment,
@@ -61,6 +63,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "nodes": core.node,
     "events": core.event,
     "leases.coordination.k8s.io": core.lease,
+    "certificatesigningrequests.certificates.k8s.io": certificates.request,
     _DEFINITIONS: definition.check,
     f"roles.{_RBAC}": rbac.role,
     f"clusterroles.{_RBAC}": rbac.cluster_role,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from kubesim.apiserver.serialization.printers import (
     apps,
     batch,
+    certificates,
     coordination,
     core,
     discovery,
@@ -19,7 +20,7 @@ from kubesim.apiserver.serialization.printers import (
 from kubesim.apiserver.serialization.printers.column import CREATED, NAME, Column
 
 _DEFAULT = (NAME, CREATED)
-_GROUPS = (core, apps, batch, coordination, discovery, networking, rbac, storage)
+_GROUPS = (core, apps, batch, certificates, coordination, discovery, networking, rbac, storage)
 _COLUMNS: dict[str, Sequence[Column]] = {
     name: columns for group in _GROUPS for name, columns in group.COLUMNS.items()
 }
