@@ -24,6 +24,7 @@ from kubesim.controllers.controller import Controller
 from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
+from kubesim.controllers.disruption import DisruptionController
 from kubesim.controllers.endpoints import EndpointsController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.endpointslicemirroring import EndpointSliceMirroringController
@@ -37,6 +38,7 @@ from kubesim.controllers.persistentvolume import PersistentVolumeBinder
 from kubesim.controllers.podgc import PodGCController
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.replicationcontroller import ReplicationManager
+from kubesim.controllers.resourcequota import ResourceQuotaController
 from kubesim.controllers.rootcapublisher import RootCACertPublisher
 from kubesim.controllers.serviceaccount import ServiceAccountController
 from kubesim.controllers.serviceaccounttokens import TokensController
@@ -66,6 +68,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CronJobController,
     DaemonSetController,
     DeploymentController,
+    DisruptionController,
     EndpointSliceController,
     EndpointSliceMirroringController,
     EndpointsController,
@@ -78,6 +81,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PodGCController,
     ReplicaSetController,
     ReplicationManager,
+    ResourceQuotaController,
     ServiceAccountController,
     StatefulSetController,
     TTLAfterFinishedController,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+from kubesim.apiserver.admission import priority
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.client import Client
 from kubesim.kubeadm import localpath, rbac_policy
@@ -54,6 +55,8 @@ def _objects(address: str) -> Iterator[tuple[str, Object]]:
         yield "clusterroles.rbac.authorization.k8s.io", role
     for binding in rbac_policy.cluster_role_bindings():
         yield "clusterrolebindings.rbac.authorization.k8s.io", binding
+    for name, value in priority.SYSTEM.items():
+        yield "priorityclasses.scheduling.k8s.io", _priority_class(name, value)
     yield "services", _kubernetes_service()
     yield "endpoints", _kubernetes_endpoints(address)
     yield "endpointslices.discovery.k8s.io", _kubernetes_slice(address)
@@ -67,6 +70,13 @@ def _object(kind: str, name: str, namespace: str, api_version: str = "v1") -> Ob
     if namespace:
         metadata["namespace"] = namespace
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def _priority_class(name: str, value: int) -> Object:
+    must = "not be moved from their node" if "node" in name else "run in the cluster"
+    about = f"Used for system critical pods that must {must}."
+    obj = _object("PriorityClass", name, "", "scheduling.k8s.io/v1")
+    return {**obj, "value": value, "description": about}
 
 
 def _kubernetes_service() -> Object:

@@ -1,5 +1,7 @@
 """The handlers of create, update, patch and delete, on objects and their subresources."""
 
+from dataclasses import replace
+
 from kubesim.api import schema
 from kubesim.apiserver import errors
 from kubesim.apiserver.call import Call
@@ -9,6 +11,7 @@ from kubesim.apiserver.registry import subresources
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaults import apply_defaults
 from kubesim.apiserver.registry.deletion import DeleteOptions
+from kubesim.apiserver.registry.eviction import allow, marked
 from kubesim.apiserver.registry.registry import Registry, timestamp
 from kubesim.apiserver.registry.storage import Object, storage_key
 from kubesim.apiserver.request import Response
@@ -44,7 +47,13 @@ class Writes:
     def _evict(self, call: Call, eviction: Object) -> Response:
         _check_subject(call, eviction, "Eviction")
         options = DeleteOptions.read(eviction.get("deleteOptions", {}))
-        self._registry.delete(call.context(), call.info.name, options)
+        context, now, name = call.context(), self._registry.clock.now(), call.info.name
+        context.dry_run = context.dry_run or options.dry_run
+        pod = self._registry.get(call.resource, context.namespace, name).object
+        allow(self._registry.storage, pod, now, context.dry_run)
+        marking = replace(context, subresource="status", manager="")
+        self._registry.update(marking, name, lambda current: marked(current, now))
+        self._registry.delete(context, name, options)
         return call.answer_object(201, subresources.succeeded(201))
 
     def update(self, call: Call) -> Response:

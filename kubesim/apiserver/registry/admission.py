@@ -9,8 +9,12 @@ from typing import Any
 from kubesim.api import resources
 from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
+from kubesim.apiserver.admission.limitranger import LimitRanger
+from kubesim.apiserver.admission.podsecurity import PodSecurity
+from kubesim.apiserver.admission.priority import Priority
+from kubesim.apiserver.admission.resourcequota import ResourceQuota
 from kubesim.apiserver.registry.certificates import note_requester
-from kubesim.apiserver.registry.context import Context
+from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
 from kubesim.apiserver.registry.networking import DefaultIngressClass
 from kubesim.apiserver.registry.storage import Storage
@@ -24,11 +28,6 @@ MIRROR = "kubernetes.io/config.mirror"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105
 TOKEN_SECONDS = 3607
 EVICTION_SECONDS = 300
-PRIORITIES = {
-    "": 0,
-    "system-cluster-critical": 2_000_000_000,
-    "system-node-critical": 2_000_001_000,
-}
 
 
 class Admission:
@@ -38,12 +37,24 @@ class Admission:
         self._storage = storage
         volumes = VolumeAdmission(storage)
         ingresses = DefaultIngressClass(storage)
+        limit_ranger, priority = LimitRanger(storage), Priority(storage)
+        self.validators: list[Validator] = [
+            plugin
+            for name, plugin in (
+                ("LimitRanger", limit_ranger.check),
+                ("PodSecurity", PodSecurity(storage).check),
+                ("Priority", priority.check),
+                ("ResourceQuota", ResourceQuota(storage).check),  # the last one: it counts
+            )
+            if name not in disabled
+        ]
         self._plugins: list[Callable[[Context, Object], None]] = [
             plugin
             for name, plugin in (
                 ("NamespaceLifecycle", self._namespace_lifecycle),
+                ("LimitRanger", limit_ranger.set_defaults),
                 ("ServiceAccount", self._service_account),
-                ("Priority", _priority),
+                ("Priority", priority.resolve),
                 ("DefaultTolerationSeconds", _default_toleration_seconds),
                 ("TaintNodesByCondition", _taint_nodes_by_condition),
                 ("StorageObjectInUseProtection", volumes.protect),
@@ -141,18 +152,6 @@ def token_sources() -> Object:
         ],
         "defaultMode": FILE_MODE,
     }
-
-
-def _priority(context: Context, pod: Object) -> None:
-    """A Pod's priority class becomes the number that the scheduler compares."""
-    if context.resource.plural != "pods" or context.subresource:
-        return
-    name = pod["spec"].get("priorityClassName", "")
-    if name not in PRIORITIES:
-        why = f"no PriorityClass with name {name} was found"
-        raise errors.forbidden("pods", pod["metadata"]["name"], why)
-    pod["spec"]["priority"] = PRIORITIES[name]
-    pod["spec"].setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
 def _default_toleration_seconds(context: Context, pod: Object) -> None:

@@ -4,11 +4,10 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver.apiextensions import definition
-from kubesim.apiserver.registry import defaulting, networking, workload_defaults
+from kubesim.apiserver.registry import defaulting, networking, policies, workload_defaults
 
-DEFAULTS = (
-    defaulting.DEFAULTS | workload_defaults.DEFAULTS | networking.DEFAULTS | definition.DEFAULTS
-)
+_PARTS = (defaulting, workload_defaults, networking, policies, definition)
+DEFAULTS = {name: default for part in _PARTS for name, default in part.DEFAULTS.items()}
 
 
 def apply_defaults(resource: Resource, obj: dict[str, Any]) -> None:

@@ -24,10 +24,8 @@ class Lookup:
 
     def list(self, resource: str, namespace: str = "") -> Iterator[Object]:
         """All objects, or those of one namespace."""
-        named = resources.named(resource)
-        prefix = f"{named.prefix}{namespace}/" if namespace else named.prefix
-        for record in self._storage.store.range(prefix).records:
-            yield self._storage.load(named, record).object
+        for stored in self._storage.list(resources.named(resource), namespace):
+            yield stored.object
 
     def feed(self, resource: str) -> "Feed":
         """What changes of a resource from now on, for those who keep something made of it."""

@@ -137,7 +137,7 @@ class Registry:
         return self._remove(context, current), True
 
     def _ask_validators(self, context: Context, new: Object | None, old: Object | None) -> None:
-        for validator in self.validators:
+        for validator in (*self.validators, *self.admission.validators):
             validator(context, new, old)
 
     def _record(self, context: Context, new: Object, old: Object) -> None:

@@ -71,6 +71,11 @@ class Storage:
         record = self.store.get(storage_key(resource, namespace, name))
         return self.load(resource, record) if record else None
 
+    def list(self, resource: Resource, namespace: str = "") -> list[Stored]:
+        """Return all objects, or those of one namespace."""
+        prefix = f"{resource.prefix}{namespace}/" if namespace else resource.prefix
+        return [self.load(resource, record) for record in self.store.range(prefix).records]
+
     def load(self, resource: Resource, record: Record) -> Stored:
         """Return a record's object, decoded once while it is recent."""
         recent = self._recent.get(record.key, ())

@@ -4,16 +4,13 @@ from kubesim.api.resources import Resource
 from kubesim.apiserver.apiextensions import definitions
 from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.apiextensions.strategy import CustomResourceStrategy
-from kubesim.apiserver.registry import certificates, networking, strategy, workloads
+from kubesim.apiserver.registry import certificates, networking, policies, strategy, workloads
 from kubesim.apiserver.registry.strategy import Strategy
 
-STRATEGIES = (
-    strategy.STRATEGIES
-    | workloads.STRATEGIES
-    | networking.STRATEGIES
-    | certificates.STRATEGIES
-    | definitions.STRATEGIES
-)
+_PARTS = (strategy, workloads, networking, certificates, policies, definitions)
+STRATEGIES: dict[str, type[Strategy]] = {
+    name: each for part in _PARTS for name, each in part.STRATEGIES.items()
+}
 
 
 def strategy_for(resource: Resource) -> Strategy:

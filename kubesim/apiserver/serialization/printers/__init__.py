@@ -14,13 +14,25 @@ from kubesim.apiserver.serialization.printers import (
     core,
     discovery,
     networking,
+    policy,
     rbac,
     storage,
 )
 from kubesim.apiserver.serialization.printers.column import CREATED, NAME, Column
 
 _DEFAULT = (NAME, CREATED)
-_GROUPS = (core, apps, batch, certificates, coordination, discovery, networking, rbac, storage)
+_GROUPS = (
+    core,
+    apps,
+    batch,
+    certificates,
+    coordination,
+    discovery,
+    networking,
+    policy,
+    rbac,
+    storage,
+)
 _COLUMNS: dict[str, Sequence[Column]] = {
     name: columns for group in _GROUPS for name, columns in group.COLUMNS.items()
 }
