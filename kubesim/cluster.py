@@ -36,6 +36,7 @@ from kubesim.controllers.keys import CertificateSigner, Keys
 from kubesim.etcd.replicated import store_of
 from kubesim.etcd.store import Etcd
 from kubesim.faults import Faults
+from kubesim.kubeadm import ingress_nginx
 from kubesim.kubeadm.bootstrap import bootstrap
 from kubesim.kubeadm.config import ClusterConfig
 from kubesim.kubeadm.images import component_images
@@ -131,6 +132,7 @@ class Cluster:
             self.images.add(image)
         self.links: dict[str, Link] = {}
         self.clocks: dict[str, NodeClock] = {}
+        self.images.add(ingress_nginx.image(self.client, self.clock))
         self._kubelets = {name: self._kubelet(each) for name, each in configs.items()}
         for host, address in addresses.items():
             self._write_manifests(host, address, [*addresses.items()])
@@ -161,6 +163,7 @@ class Cluster:
         )
         proxy = ServiceProxy(self.client("system:kube-proxy"), self.network, self.clock)
         self._spawn("kube-proxy", proxy.run())
+        self._spawn("ingress-nginx", ingress_nginx.install(superuser, self.clock))
         policies = NetworkPolicies(self.client(*KINDNET_ACCOUNT), self.network, self.clock)
         self._spawn("kindnet", policies.run())
         disks = {name: kubelet.disk for name, kubelet in self._kubelets.items()}
