@@ -71,6 +71,39 @@ def apps(cluster):
 
 
 @pytest.fixture
+def batch(cluster):
+    return client.BatchV1Api(cluster.api_client())
+
+
+@pytest.fixture
+def told(core, namespace):
+    """Waits for Events of a reason about the object of that name; returns their messages."""
+
+    def wait(name, reason):
+        chosen = f"involvedObject.name={name},reason={reason}"
+
+        def found():
+            events = core.list_namespaced_event(namespace, field_selector=chosen).items
+            return [event.message for event in events]
+
+        return waiting.until(found, timeout=90)
+
+    return wait
+
+
+@pytest.fixture
+def causes(refusal):
+    """Makes a call that must be refused as invalid; returns the message of each field."""
+
+    def call(function, *arguments, **options):
+        status = refusal(function, *arguments, **options)
+        assert (status["code"], status["reason"]) == (422, "Invalid"), status
+        return {cause["field"]: cause["message"] for cause in status["details"]["causes"]}
+
+    return call
+
+
+@pytest.fixture
 def rbac(cluster):
     return client.RbacAuthorizationV1Api(cluster.api_client())
 

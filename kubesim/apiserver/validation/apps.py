@@ -192,7 +192,7 @@ def _selector(chosen: Object | None, told: str) -> Iterator[Cause]:
 def _strategy(strategy: Object, path: str) -> Iterator[Cause]:
     kind, rolling = strategy["type"], strategy.get("rollingUpdate")
     if kind not in STRATEGIES:
-        yield not_supported(path, kind, STRATEGIES)
+        yield not_supported(path, strategy, STRATEGIES)
     elif kind == "Recreate" and rolling is not None:
         why = "may not be specified when strategy `type` is 'Recreate'"
         yield forbidden(f"{path}.rollingUpdate", why)
@@ -214,7 +214,7 @@ def _daemon_strategy(strategy: Object, path: str) -> Iterator[Cause]:
     if kind == "RollingUpdate" and rolling is not None:
         yield from _daemon_rolling_update(rolling, f"{path}.rollingUpdate")
     elif kind not in DAEMON_STRATEGIES:
-        yield not_supported(path, kind, DAEMON_STRATEGIES)
+        yield not_supported(path, strategy, DAEMON_STRATEGIES)
 
 
 def _daemon_rolling_update(rolling: Object, path: str) -> Iterator[Cause]:

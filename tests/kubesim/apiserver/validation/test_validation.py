@@ -318,7 +318,8 @@ UNMATCHED = "`selector` does not match template `labels`"
                 ),
                 (
                     "spec.strategy",
-                    'Unsupported value: "X": supported values: "Recreate", "RollingUpdate"',
+                    'Unsupported value: {"type":"X"}: '
+                    'supported values: "Recreate", "RollingUpdate"',
                 ),
                 ("spec.progressDeadlineSeconds", bad(600, "must be greater than minReadySeconds")),
             },
