@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"{error}; choose another with --port, or leave it out to take a free one")
     except (ConfigError, DataError) as error:
         return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or options.data} cannot be used: {error.strerror}")
     return 0
 
 

@@ -23,9 +23,11 @@ from typing import Any
 import yaml
 
 from kubesim.apiserver.audit import Audit
+from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.hosttime import HostTime
 from kubesim.clock import Clock
 from kubesim.cluster import Cluster, NodeSpec, control_planes, default_nodes
+from kubesim.etcd.backends import UnavailableError
 from kubesim.etcd.replicated import store_of
 from kubesim.etcd.sqlite import SqliteBackend
 from kubesim.etcd.store import Etcd
@@ -59,7 +61,11 @@ class Settings:
         try:
             fields = json.loads(path.read_text())
             if fields["format"] != FORMAT:
-                raise ValueError(f"format {fields['format']}, this version knows {FORMAT}")
+                raise DataError(
+                    f"{path.parent} was written by another version of kubesim (format "
+                    f"{fields['format']}, this one reads {FORMAT}); go on with that version, or "
+                    "choose another directory with --data to start a new cluster"
+                )
             fields["nodes"] = tuple(NodeSpec(**node) for node in fields["nodes"])
             return cls(**fields)
         except (ValueError, KeyError, TypeError) as error:
@@ -160,6 +166,8 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         _write_kubeconfig(directory / "kubeconfig", settings.name, url, keys)
         print(f"kubesim: serving on {url}, kubeconfig {directory / 'kubeconfig'}", flush=True)
         await stopped.wait()
+    except StatusError as error:  # the cluster's first objects could not be kept
+        raise _unwritable(directory, str(error)) from None
     finally:
         await cluster.stop()
         await https.stop()
@@ -183,6 +191,8 @@ def _keys(directory: Path) -> pki.PKI:
 def _store(path: Path, members: Sequence[str], clock: Clock) -> Etcd:
     try:
         return store_of(members, clock, SqliteBackend(path))
+    except (sqlite3.OperationalError, UnavailableError) as error:
+        raise _unwritable(path, str(error)) from None
     except (sqlite3.DatabaseError, ValueError, TypeError) as error:
         raise _damaged(path, error) from None
 
@@ -219,6 +229,13 @@ def _cluster_info(url: str, ca_pem: bytes) -> str:
     """The kubeconfig without a user that kube-public publishes."""
     config: dict[str, Any] = pki.kubeconfig("", url, ca_pem, b"", b"")
     return str(yaml.safe_dump(config | {"users": None, "contexts": None, "current-context": ""}))
+
+
+def _unwritable(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path} cannot be written ({why}); make room or make it writable, or choose another "
+        "directory with --data"
+    )
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

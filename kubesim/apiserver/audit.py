@@ -3,6 +3,7 @@
 See https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/.
 """
 
+import contextlib
 import json
 import os
 from collections import deque
@@ -43,7 +44,8 @@ class Audit:
         entry = _Entry(request, user, info, code, clock.now(), rand.uid(clock.random))
         self._entries.append(entry)
         if self._path and request.user is None:
-            self._write(json.dumps(entry.event, separators=(",", ":")))
+            with contextlib.suppress(OSError):  # a full disk must not keep requests from answers
+                self._write(json.dumps(entry.event, separators=(",", ":")))
 
     @property
     def events(self) -> list[Object]:

@@ -29,7 +29,8 @@ from kubesim.apiserver.routing import UNSIMULATED, find, knows_group, nowhere
 from kubesim.apiserver.serialization import forms
 from kubesim.apiserver.serialization.negotiation import PLAIN, form_of
 from kubesim.clock import Clock
-from kubesim.etcd.store import Etcd, UnavailableError
+from kubesim.etcd.backends import UnavailableError
+from kubesim.etcd.store import Etcd
 
 log = logging.getLogger(__name__)
 APISERVER = UserInfo("system:apiserver", groups=("system:masters",))

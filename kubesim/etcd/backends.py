@@ -6,8 +6,15 @@ from typing import Protocol
 from kubesim.etcd.record import Record
 
 
+class UnavailableError(Exception):
+    """The store cannot answer now; the message is etcd's own."""
+
+
 class Backend(Protocol):
-    """Where records are kept between two runs of the process."""
+    """Where records are kept between two runs of the process.
+
+    What cannot be kept raises UnavailableError, and then nothing of it is.
+    """
 
     def load(self) -> tuple[int, list[Record], dict[int, float]]:
         """Return the compacted revision, every record by revision, and leases with their TTL."""

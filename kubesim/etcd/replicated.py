@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 from kubesim.clock import Clock
-from kubesim.etcd.backends import Backend
+from kubesim.etcd.backends import Backend, UnavailableError
 from kubesim.etcd.group import Group
 from kubesim.etcd.raft import Entry, NotLeaderError
 from kubesim.etcd.record import Record
-from kubesim.etcd.store import HISTORY, Etcd, UnavailableError
+from kubesim.etcd.store import HISTORY, Etcd
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class _Proposal:
     batch: Batch
     index: int = 0  # its place in the log, once known
     kept: bool | None = None
+    error: UnavailableError | None = None
     decided: asyncio.Event = field(default_factory=asyncio.Event)
 
     def decide(self, kept: bool) -> None:
@@ -156,6 +157,8 @@ class ReplicatedEtcd(Etcd):
             await self.group.leadership_changed()
             return False
         await proposal.decided.wait()
+        if proposal.error:
+            raise proposal.error
         return bool(proposal.kept)
 
     def _propose(self, batch: Batch) -> _Proposal:
@@ -173,10 +176,15 @@ class ReplicatedEtcd(Etcd):
         self._applied_index = entry.index
         batch: Batch | None = entry.command
         fits = batch is not None and batch.base == self.revision
-        if batch and fits:
-            for records in batch.transactions:
-                super()._commit(records)
         proposal = self._proposal
+        if batch and fits:
+            try:
+                for records in batch.transactions:
+                    super()._commit(records)
+            except UnavailableError as error:  # agreed upon, but there is no room to keep it
+                if proposal and proposal.batch is batch:
+                    proposal.error = error
+                fits = False
         if proposal and (proposal.batch is batch or 0 < proposal.index <= entry.index):
             proposal.decide(fits and proposal.batch is batch)
             self._proposal = None

@@ -1,10 +1,14 @@
 """Records on disk, in one SQLite file."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from kubesim.etcd.backends import UnavailableError
 from kubesim.etcd.record import Record
+
+NO_SPACE = "etcdserver: no space"
 
 
 class SqliteBackend:
@@ -41,7 +45,7 @@ class SqliteBackend:
 
     def append(self, records: Sequence[Record]) -> None:
         """Insert the records in one SQLite transaction."""
-        with self._database:
+        with self._transaction():
             self._database.executemany(
                 "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
                 [
@@ -52,7 +56,7 @@ class SqliteBackend:
 
     def compact(self, revision: int, dead: Iterable[Record]) -> None:
         """Delete the records in one SQLite transaction."""
-        with self._database:
+        with self._transaction():
             self._database.execute("DELETE FROM compacted")
             self._database.execute("INSERT INTO compacted VALUES (?)", (revision,))
             self._database.executemany(
@@ -62,13 +66,22 @@ class SqliteBackend:
 
     def save_lease(self, lease: int, ttl: float) -> None:
         """Insert the lease."""
-        with self._database:
+        with self._transaction():
             self._database.execute("INSERT INTO leases VALUES (?, ?)", (lease, ttl))
 
     def drop_lease(self, lease: int) -> None:
         """Delete the lease."""
-        with self._database:
+        with self._transaction():
             self._database.execute("DELETE FROM leases WHERE id = ?", (lease,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Write all or nothing. Raises UnavailableError when there is no room."""
+        try:
+            with self._database:
+                yield
+        except sqlite3.OperationalError as error:
+            raise UnavailableError(NO_SPACE if "full" in str(error) else f"etcd: {error}") from None
 
     def close(self) -> None:
         """Close the file."""

@@ -16,7 +16,7 @@ from itertools import takewhile
 from typing import TypeVar
 
 from kubesim.clock import Clock
-from kubesim.etcd.backends import Backend, MemoryBackend
+from kubesim.etcd.backends import Backend, MemoryBackend, UnavailableError
 from kubesim.etcd.record import Record
 
 HISTORY = 10_000  # revisions kept at least; twice as many at most
@@ -80,10 +80,6 @@ class FutureRevisionError(Exception):
 
 class LeaseNotFoundError(Exception):
     """No such lease; it may have expired."""
-
-
-class UnavailableError(Exception):
-    """The store cannot answer now, for want of a majority; the message is etcd's own."""
 
 
 class Etcd:
@@ -301,7 +297,8 @@ class Etcd:
                 for watch in [*watches]:
                     watch.notify(about)
         if self.revision - self.compacted > 2 * self._history:
-            self.compact(self.revision - self._history)
+            with contextlib.suppress(UnavailableError):  # the next commit tries again
+                self.compact(self.revision - self._history)
 
     def _remember(self, record: Record) -> Event:
         event = Event(record, self._insert(record))

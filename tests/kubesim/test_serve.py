@@ -11,6 +11,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from base64 import b64decode
+from pathlib import Path
 
 import pytest
 import yaml
@@ -174,7 +175,6 @@ def test_another_port_is_taken_when_the_last_one_is_gone(tmp_path):
     [
         ("etcd.db", b"this is not a database, it is a sentence of some length" * 100),
         ("cluster.json", b"{"),
-        ("cluster.json", b'{"format": 99}'),
         ("pki/ca.key", b"not a key"),
     ],
 )
@@ -187,6 +187,36 @@ def test_damaged_data_is_named(tmp_path, healthy, file, content):
     assert str(data / file.partition("/")[0]) in error
     assert "damaged" in error
     assert "Traceback" not in error
+
+
+def test_a_directory_of_another_version_is_refused_with_a_sentence(tmp_path, healthy):
+    data = tmp_path / "data"
+    shutil.copytree(healthy, data)
+    (data / "cluster.json").write_text('{"format": 99}')
+    code, error = run(data)
+    assert code == 1
+    assert "was written by another version of kubesim (format 99, this one reads 1)" in error
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for data in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/kubesim")):
+        code, error = run(data)
+        assert code == 1
+        assert f"{data} cannot be used: " in error
+        assert error.count("\n") == 1
+
+
+def test_nothing_is_lost_when_the_whole_server_is_killed_under_load(tmp_path):
+    data, made = tmp_path / "data", {}
+    for round_number in range(6):
+        with Served(data, *(() if made else ("--nodes", "2"))) as served:
+            for name, config_map in made.items():
+                assert served.ask(f"{CONFIGMAPS}/{name}") == config_map
+            for number in range(20):
+                name = f"kept-{round_number}-{number}"
+                made[name] = served.ask(CONFIGMAPS, {"metadata": {"name": name}})
+            served.stop(signal.SIGKILL)
 
 
 def test_a_cluster_is_continued_as_it_is(tmp_path):

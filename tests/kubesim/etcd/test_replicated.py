@@ -10,8 +10,8 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.server import APIServer
 from kubesim.clientgo.client import Client
 from kubesim.clock import Clock
+from kubesim.etcd.backends import UnavailableError
 from kubesim.etcd.replicated import REQUEST_TIMEOUT, ReplicatedEtcd
-from kubesim.etcd.store import UnavailableError
 
 NAMES = ("etcd-1", "etcd-2", "etcd-3")
 TIMED_OUT = "etcdserver: request timed out"
