@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 MAX_FILE_SIZE = 32 * 1024 * 1024
 MAX_LINKS = 40
@@ -74,6 +74,14 @@ class Directory(Node):
 
     entries: MutableMapping[str, Node] = field(default_factory=dict)
 
+    def __getattr__(self, name: str) -> Any:
+        """Copy what is in a copied directory when somebody looks: in most nobody ever does."""
+        if name != "entries" or "_original" not in self.__dict__:
+            raise AttributeError(name)
+        original, moment = self.__dict__.pop("_original")
+        self.entries = {each: copied(node, moment) for each, node in original.items()}
+        return self.entries
+
 
 @dataclass
 class Link(Node):
@@ -124,29 +132,24 @@ class Tree:
         content = data.encode() if isinstance(data, str) else data
         self.add(path, File(mode, self.now(), bytearray(content)))
 
-    def copy(self) -> "Tree":
-        """Return an independent copy, as every container has of its image."""
-        other = Tree(self.now)
-        other.root = copied(self.root)
-        return other
-
 
 N = TypeVar("N", bound=Node)
 
 
-def copied(node: N, moment: datetime | None = None) -> N:
-    """Return an independent copy of a node and all below it, as of another moment if one is given.
+def copied(node: N, moment: datetime) -> N:
+    """Return a copy of a node and all below it, which itself must not change any more.
 
-    Every container begins with a copy of its image, so this does without copy.deepcopy.
+    Every container begins with a copy of its image: a directory is copied when it is looked into.
     """
     twin = object.__new__(type(node))
     twin.__dict__.update(node.__dict__)
-    if moment:
-        twin.modified = moment
+    twin.modified = moment
     if isinstance(twin, File):
         twin.data = bytearray(twin.data)
     elif isinstance(twin, Directory):
-        twin.entries = {name: copied(each, moment) for name, each in twin.entries.items()}
+        original = twin.__dict__.pop("entries", None)
+        if original is not None:
+            twin.__dict__["_original"] = original, moment
     return twin
 
 

@@ -107,14 +107,20 @@ def _points(
     domains = {info.labels[key] for info in eligible if key in info.labels}
     if not domains:
         return {}
-    matching = _Matching(constraint, pod)
+    matching, weight = _Matching(constraint, pod), math.log(len(domains) + 2)
+    offset = constraint["maxSkew"] - 1
+    if key == HOSTNAME:  # a host is a domain of its own
+        return {
+            info.name: matching.on(info) * weight + offset
+            for info in eligible
+            if key in info.labels
+        }
     counts: Counter[str] = Counter()
-    for info in eligible if key == HOSTNAME else snapshot.nodes:  # a host is its own domain
+    for info in snapshot.nodes:
         if info.labels.get(key) in domains and _counts(constraint, pod, info):
             counts[info.labels[key]] += matching.on(info)
-    weight = math.log(len(domains) + 2)
     return {
-        info.name: counts[info.labels[key]] * weight + constraint["maxSkew"] - 1
+        info.name: counts[info.labels[key]] * weight + offset
         for info in eligible
         if key in info.labels
     }
@@ -181,4 +187,8 @@ class _Matching(dict[Kind, bool]):
 
     def on(self, info: NodeInfo) -> int:
         """How many Pods of a node the constraint counts."""
-        return sum(count for kind, count in info.kinds.items() if self[kind])
+        found = 0
+        for kind in info.kinds:
+            if self[kind]:
+                found += info.kinds[kind]
+        return found

@@ -53,7 +53,7 @@ class VolumeBindingError(Exception):
     """A Pod's claims were not bound; the message is the scheduler's."""
 
 
-def restrictions(pod: Object, snapshot: Snapshot) -> NodeTest:
+def restrictions(pod: Object, snapshot: Snapshot) -> NodeTest | None:
     """VolumeRestrictions: what ReadWriteOncePod says of a claim, only one Pod may use."""
     namespace = pod["metadata"]["namespace"]
     exclusive = set()
@@ -64,16 +64,18 @@ def restrictions(pod: Object, snapshot: Snapshot) -> NodeTest:
     taken = bool(exclusive) and any(
         exclusive.intersection(claim_keys(other)) for _, other in snapshot.pods()
     )
-    return lambda _: IN_USE if taken else None
+    return (lambda _: IN_USE) if taken else None
 
 
-def prepare(pod: Object, snapshot: Snapshot) -> NodeTest:
+def prepare(pod: Object, snapshot: Snapshot) -> NodeTest | None:
     """Filter: bound volumes must be usable on the node, the others must be found or made there.
 
     Raises PreFilterRejectedError when no node could do.
     """
     storage = snapshot.storage
     bound, delayed = _claims(pod, storage)
+    if not bound and not delayed:
+        return None
 
     def test(info: NodeInfo) -> Rejection | None:
         reasons = {_why_not(claim, info, storage) for claim in bound} - {""}
