@@ -111,6 +111,7 @@ RESOURCES: tuple[Resource, ...] = (
         verbs=("get", "list"),
         deprecation="v1 ComponentStatus is deprecated in v1.19+",
     ),
+    Resource("bindings", "Binding", verbs=("create",)),
     Resource("configmaps", "ConfigMap", short_names=("cm",)),
     Resource(
         "endpoints",

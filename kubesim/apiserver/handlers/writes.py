@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from kubesim.api import schema
+from kubesim.api import resources, schema
 from kubesim.apiserver import errors
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers.reads import Reads
@@ -17,6 +17,8 @@ from kubesim.apiserver.registry.storage import Object, storage_key
 from kubesim.apiserver.request import Response
 from kubesim.apiserver.serialization.decoding import DecodeError, Decoder
 
+PODS = resources.named("pods")
+
 
 class Writes:
     """Answers what changes something."""
@@ -29,18 +31,24 @@ class Writes:
         """Create an object, bind or evict a Pod."""
         obj = call.body_object()
         if call.info.subresource == "binding":
-            return self._bind(call, obj)
+            _check_subject(call, obj, "Binding")
+            return self._bind(call, call.info.name, obj)
+        if call.resource.plural == "bindings":
+            if not obj["metadata"].get("name"):
+                raise errors.bad_request("Name parameter required.")
+            return self._bind(call, obj["metadata"]["name"], obj)
         if call.info.subresource == "eviction":
             return self._evict(call, obj)
         self._place(call, obj)
         apply_defaults(call.resource, obj)
         return call.answer(201, self._registry.create(call.context(), obj))
 
-    def _bind(self, call: Call, binding: Object) -> Response:
-        _check_subject(call, binding, "Binding")
+    def _bind(self, call: Call, name: str, binding: Object) -> Response:
         now = self._registry.clock.now()
-        context, name = call.context(), call.info.name
+        context = call.context()
+        context.resource, context.subresource = PODS, "binding"
         context.manager = ""  # nobody owns a Pod's node
+        subresources.check_binding(binding)
         self._registry.update(context, name, lambda pod: subresources.bind(pod, binding, now))
         return call.answer_object(201, subresources.succeeded(201))
 
@@ -191,5 +199,5 @@ class Writes:
 
 def _check_subject(call: Call, obj: Object, kind: str) -> None:
     """Refuse to bind or evict another Pod than the path's. Raises 400."""
-    if obj["metadata"].get("name", call.info.name) != call.info.name:
+    if obj["metadata"].get("name") != call.info.name:
         raise errors.bad_request(f"name in URL does not match name in {kind} object")

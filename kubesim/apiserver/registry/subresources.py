@@ -74,10 +74,9 @@ def at_version_of(obj: Object, scale: Object) -> Object:
 
 
 def bind(pod: Object, binding: Object, now: datetime) -> Object:
-    """Return a Pod bound to the node that a Binding names. Raises 409 and 422."""
+    """Return a Pod bound to the node that a Binding names. Raises 409."""
     metadata = dict(pod["metadata"])
     name, target = metadata["name"], binding.get("target", {})
-    _check_target(name, target)
     if metadata.get("deletionTimestamp"):
         why = f"pod {name} is being deleted, cannot be assigned to a host"
         raise errors.conflict("pods/binding", name, why)
@@ -104,14 +103,17 @@ def bind(pod: Object, binding: Object, now: datetime) -> Object:
     }
 
 
-def _check_target(name: str, target: Object) -> None:
-    causes = []
+def check_binding(binding: Object) -> None:
+    """Refuse a Binding to nothing; the real server does not say whose fault that is."""
+    target, causes = binding.get("target", {}), []
     if target.get("kind", "") not in ("", "Node"):
         causes.append(fields.not_supported("target.kind", target["kind"], ("Node", "<empty>")))
     if not target.get("name"):
         causes.append(fields.required("target.name"))
     if causes:
-        raise errors.invalid("Binding", name, causes)
+        told = [f"{cause['field']}: {cause['message']}" for cause in causes]
+        message = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+        raise errors.StatusError(500, message, reason="")
 
 
 def succeeded(code: int) -> Object:

@@ -61,6 +61,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "storageclasses.storage.k8s.io": storage.storage_class,
     "configmaps": core.config_map,
     "secrets": core.secret,
+    "namespaces": core.namespace,
     "nodes": core.node,
     "events": core.event,
     "leases.coordination.k8s.io": core.lease,

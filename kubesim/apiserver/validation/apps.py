@@ -173,7 +173,8 @@ def _template(template: Object, chosen: Object | None, kind: str) -> Iterator[Ca
     if policy in ("OnFailure", "Never"):
         yield not_supported(f"{path}.spec.restartPolicy", policy, ("Always",))
     if "activeDeadlineSeconds" in template["spec"]:
-        why = f"activeDeadlineSeconds in {kind} is not Supported"
+        meant = "ReplicaSet" if kind == "Deployment" else kind  # who will make the Pods
+        why = f"activeDeadlineSeconds in {meant} is not Supported"
         yield forbidden(f"{path}.spec.activeDeadlineSeconds", why)
 
 

@@ -1,70 +1,44 @@
 """Validation of a container (pkg/apis/core/validation)."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver.patch.fields import (
     Cause,
     duplicate,
     forbidden,
     invalid,
-    not_found,
     not_supported,
     required,
 )
 from kubesim.apiserver.validation import names
+from kubesim.apiserver.validation.environment import environment
 from kubesim.apiserver.validation.metadata import each, unique
+from kubesim.apiserver.validation.podnetwork import host_ports
+from kubesim.apiserver.validation.resources import requirements
+from kubesim.apiserver.validation.security import container_context
+from kubesim.apiserver.validation.volumes import mounts
 
 Object = dict[str, Any]
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 HOOKS = ("exec", "httpGet", "tcpSocket", "sleep")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
-ENVIRONMENT_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef")
-SUBSCRIPTED_FIELD = re.compile(r"metadata\.(labels|annotations)\['[^']+'\]")
-ENVIRONMENT_FIELDS = (
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-    "spec.nodeName",
-    "spec.serviceAccountName",
-    "status.hostIP",
-    "status.hostIPs",
-    "status.podIP",
-    "status.podIPs",
-)
-VOLUME_FIELDS = (
-    "metadata.annotations",
-    "metadata.labels",
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-)
-POD_FIELDS = {  # that have names here, whether or not a Pod may be told of them
-    *ENVIRONMENT_FIELDS,
-    *VOLUME_FIELDS,
-    "spec.restartPolicy",
-    "spec.schedulerName",
-    "status.phase",
-}
 
 
-def containers(spec: Object, field: str, path: str) -> Iterator[Cause]:
-    """Check the containers or init containers of a Pod's spec."""
-    given = spec.get(field, [])
-    if not given and field == "containers":
-        yield required(f"{path}.{field}")
-    volumes = {volume.get("name") for volume in spec.get("volumes", ())}
-    seen = {c["name"] for c in spec.get("initContainers", ())} if field == "containers" else set()
-    for index, container in enumerate(given):
-        at = f"{path}.{field}[{index}]"
-        yield from _name(container["name"], at, seen)
-        yield from _container(container, at, volumes, init=field == "initContainers")
-        if spec.get("hostNetwork"):
-            yield from _host_ports(container, at)
+def containers(spec: Object, path: str, usable: dict[str, Object]) -> Iterator[Cause]:
+    """Check all containers of a Pod's spec; `usable` are the volumes that can be mounted."""
+    if not spec.get("containers"):
+        yield required(f"{path}.containers")
+    seen: set[str] = set()
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field, ())):
+            at = f"{path}.{field}[{index}]"
+            yield from _name(container["name"], at, seen)
+            yield from _container(container, at, usable, init=field == "initContainers")
+            if spec.get("hostNetwork"):
+                yield from _host_ports(container, at)
+    yield from host_ports(spec, "containers", path)
 
 
 def _name(name: str, path: str, seen: set[str]) -> Iterator[Cause]:
@@ -77,7 +51,9 @@ def _name(name: str, path: str, seen: set[str]) -> Iterator[Cause]:
     seen.add(name)
 
 
-def _container(container: Object, path: str, volumes: set[Any], *, init: bool) -> Iterator[Cause]:
+def _container(
+    container: Object, path: str, usable: dict[str, Object], *, init: bool
+) -> Iterator[Cause]:
     image = container.get("image", "")
     if not image:
         yield required(f"{path}.image")
@@ -89,20 +65,24 @@ def _container(container: Object, path: str, volumes: set[Any], *, init: bool) -
         why = "must be 'File' or 'FallbackToLogsOnError'"
         yield invalid(f"{path}.terminationMessagePolicy", policy, why)
     yield from _ports(container.get("ports", ()), f"{path}.ports")
-    for index, variable in enumerate(container.get("env", ())):
-        yield from _variable(variable, f"{path}.env[{index}]")
-    yield from _mounts(container.get("volumeMounts", ()), f"{path}.volumeMounts", volumes)
+    yield from environment(container, path)
+    yield from mounts(container, path, usable)
     if container.get("imagePullPolicy", "Always") not in PULL_POLICIES:
         policy = container["imagePullPolicy"]
         yield not_supported(f"{path}.imagePullPolicy", policy, PULL_POLICIES)
     if container.get("restartPolicy", "Always") != "Always" and init:
         yield not_supported(f"{path}.restartPolicy", container["restartPolicy"], ("Always",))
-    yield from resources(container.get("resources", {}), f"{path}.resources")
+    yield from requirements(container.get("resources", {}), f"{path}.resources")
+    yield from container_context(container.get("securityContext", {}), f"{path}.securityContext")
 
 
 def _lifecycle(container: Object, path: str, *, init: bool) -> Iterator[Cause]:
     """Check hooks and probes; of init containers, only restartable ones may have them."""
     sidecar = init and container.get("restartPolicy") == "Always"
+    if init and not sidecar and container.get("lifecycle"):
+        why = "may not be set for init containers without restartPolicy=Always"
+        yield forbidden(f"{path}.lifecycle", why)
+        container = container | {"lifecycle": {}}
     for hook, handler in container.get("lifecycle", {}).items():
         if isinstance(handler, dict):
             yield from _handler(handler, f"{path}.lifecycle.{hook}", HOOKS)
@@ -148,6 +128,10 @@ def _action(action: Object, name: str, path: str) -> Iterator[Cause]:
     if name in ("httpGet", "tcpSocket", "grpc"):
         port = action.get("port", 0)
         yield from each(f"{path}.port", port, names.port(port))
+    for header in action.get("httpHeaders", ()):
+        yield from each(
+            f"{path}.httpHeaders", header.get("name", ""), names.http_header(header.get("name", ""))
+        )
     if name == "httpGet" and action.get("scheme", "HTTP") not in ("HTTP", "HTTPS"):
         yield not_supported(f"{path}.scheme", action["scheme"], ("HTTP", "HTTPS"))
 
@@ -175,100 +159,6 @@ def _host_ports(container: Object, path: str) -> Iterator[Cause]:
             why = "must match `hostPort` when `hostNetwork` is true"
             at = f"{path}.ports[{index}].containerPort"
             yield invalid(at, port.get("containerPort"), why)
-
-
-def _variable(variable: Object, path: str) -> Iterator[Cause]:
-    name = variable["name"]
-    if not name:
-        yield required(f"{path}.name")
-    else:
-        yield from each(f"{path}.name", name, names.environment_name(name))
-    source = variable.get("valueFrom")
-    if source is None:
-        return
-    at = f"{path}.valueFrom"
-    given = [kind for kind in ENVIRONMENT_SOURCES if kind in source]
-    if "fieldRef" in source:
-        yield from field_reference(source["fieldRef"], f"{at}.fieldRef", ENVIRONMENT_FIELDS)
-    for kind in ("configMapKeyRef", "secretKeyRef"):
-        if kind in source:
-            yield from _key_reference(source[kind], f"{at}.{kind}")
-    if not given:
-        yield invalid(at, "", f"must specify one of: {_or_list(ENVIRONMENT_SOURCES)}")
-    elif variable.get("value"):
-        yield invalid(at, "", "may not be specified when `value` is not empty")
-    elif len(given) > 1:
-        yield invalid(at, "", "may not have more than one field specified at a time")
-
-
-def _or_list(choices: tuple[str, ...]) -> str:
-    quoted = [f"`{choice}`" for choice in choices]
-    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-
-
-def _key_reference(reference: Object, path: str) -> Iterator[Cause]:
-    if not reference.get("name"):
-        yield required(f"{path}.name")
-    if not reference.get("key"):
-        yield required(f"{path}.key")
-    else:
-        yield from each(f"{path}.key", reference["key"], names.config_key(reference["key"]))
-
-
-def field_reference(reference: Object, path: str, supported: tuple[str, ...]) -> Iterator[Cause]:
-    """Check a reference to a field of the Pod itself (validateObjectFieldSelector)."""
-    field = reference.get("fieldPath", "")
-    if not field:
-        yield required(f"{path}.fieldPath")
-    elif SUBSCRIPTED_FIELD.fullmatch(field):
-        return
-    elif field in POD_FIELDS and field not in supported:
-        yield not_supported(f"{path}.fieldPath", field, supported)
-    elif field not in POD_FIELDS:
-        why = f"error converting fieldPath: field label not supported: {field}"
-        yield invalid(f"{path}.fieldPath", field, why)
-
-
-def _mounts(mounts: Any, path: str, volumes: set[Any]) -> Iterator[Cause]:
-    seen = set()
-    for index, mount in enumerate(mounts):
-        at = f"{path}[{index}]"
-        name, target = mount.get("name", ""), mount.get("mountPath", "")
-        if not name:
-            yield required(f"{at}.name")
-        elif name not in volumes:
-            yield not_found(f"{at}.name", name)
-        if not target:
-            yield required(f"{at}.mountPath")
-        elif target in seen:
-            yield invalid(f"{at}.mountPath", target, "must be unique")
-        seen.add(target)
-        below = mount.get("subPath", "")
-        if below.startswith("/"):
-            yield invalid(f"{at}.subPath", below, "must be a relative path")
-        if ".." in below.split("/"):
-            yield invalid(f"{at}.subPath", below, "must not contain '..'")
-
-
-def resources(given: Object, path: str) -> Iterator[Cause]:
-    """Check requests and limits, and that no request is above its limit."""
-    limits, requests = given.get("limits", {}), given.get("requests", {})
-    for name, amount in limits.items():
-        yield from _resource(name, amount, f"{path}.limits[{name}]")
-    for name, amount in requests.items():
-        yield from _resource(name, amount, f"{path}.requests[{name}]")
-        if name in limits and parse(amount) > parse(limits[name]):
-            why = f"must be less than or equal to {name} limit of {limits[name]}"
-            yield invalid(f"{path}.requests", amount, why)
-
-
-def _resource(name: str, amount: str, path: str) -> Iterator[Cause]:
-    yield from each(path, name, names.qualified_name(name))
-    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith("hugepages-"):
-        yield invalid(path, name, "must be a standard resource type or fully qualified")
-        yield invalid(path, name, "must be a standard resource for containers")
-    if parse(amount) < 0:
-        yield invalid(path, amount, "must be greater than or equal to 0")
 
 
 def not_negative(value: int, path: str) -> Iterator[Cause]:

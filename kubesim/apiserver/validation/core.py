@@ -13,8 +13,9 @@ from kubesim.apiserver.patch.fields import (
     required,
     too_long,
 )
+from kubesim.apiserver.serialization import gojson
 from kubesim.apiserver.validation import names
-from kubesim.apiserver.validation.metadata import each
+from kubesim.apiserver.validation.metadata import STANDARD_FINALIZERS, each
 from kubesim.apiserver.validation.pods import EFFECTS
 
 Object = dict[str, Any]
@@ -23,7 +24,6 @@ NEEDED_KEYS = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
 ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 
@@ -49,9 +49,7 @@ def secret(obj: Object) -> Iterator[Cause]:
         yield from each(f"data[{key}]", key, names.config_key(key))
     if sum(_decoded_size(value) for value in data.values()) > DATA_LIMIT:
         yield too_long("data", DATA_LIMIT)
-    for key in NEEDED_KEYS.get(obj["type"], ()):
-        if key not in data:
-            yield required(f"data[{key}]")
+    yield from _needed_keys(obj["type"], data)
     annotations = obj["metadata"].get("annotations", {})
     if obj["type"] == "kubernetes.io/service-account-token" and not annotations.get(
         ACCOUNT_ANNOTATION
@@ -59,8 +57,38 @@ def secret(obj: Object) -> Iterator[Cause]:
         yield required(f"metadata.annotations[{ACCOUNT_ANNOTATION}]")
 
 
+def _needed_keys(kind: str, data: Object) -> Iterator[Cause]:
+    """Check what a type of Secret must have; the odd paths are the real server's."""
+    for key in NEEDED_KEYS.get(kind, ()):
+        if key not in data:
+            yield required(f"data[{key}]")
+        elif key.startswith("."):
+            yield from _json_key(data[key], f"data[{key}]")
+    if kind == "kubernetes.io/ssh-auth" and "ssh-privatekey" not in data:
+        yield required("data[%s][ssh-privatekey]")
+    login = ("username", "password")
+    if kind == "kubernetes.io/basic-auth" and not any(key in data for key in login):
+        yield from (required(f"data[%s][{key}]") for key in login)
+
+
+def _json_key(value: str, path: str) -> Iterator[Cause]:
+    try:
+        gojson.loads(base64.b64decode(value))
+    except gojson.JSONError as error:
+        yield invalid(path, "<secret contents redacted>", str(error))
+
+
 def _decoded_size(value: str) -> int:
     return len(base64.b64decode(value))
+
+
+def namespace(obj: Object) -> Iterator[Cause]:
+    """Check who may still want to tidy up in a namespace."""
+    for finalizer in obj.get("spec", {}).get("finalizers", ()):
+        yield from each("spec.finalizers", finalizer, names.qualified_name(finalizer))
+        if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid("spec.finalizers", finalizer, why)
 
 
 def config_map_update(new: Object, old: Object) -> Iterator[Cause]:

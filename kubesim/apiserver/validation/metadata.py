@@ -40,7 +40,7 @@ def metadata(meta: Object, check_name: NameCheck) -> Iterator[Cause]:
     yield from _owners(meta.get("ownerReferences", ()))
     for index, finalizer in enumerate(meta.get("finalizers", ())):
         path = f"metadata.finalizers[{index}]"
-        yield from each(path, finalizer, names.qualified_name(finalizer))
+        yield from each("metadata.finalizers", finalizer, names.qualified_name(finalizer))
         if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             yield invalid(path, finalizer, why)
@@ -71,8 +71,12 @@ def _owners(references: Iterable[Object]) -> Iterator[Cause]:
             ("name", "name"),
             ("uid", "uid"),
         ):
-            if not reference.get(field):
-                yield invalid(f"{path}.{field}", "", f"{told} must not be empty")
+            value = reference.get(field, "")
+            if not value or (field == "apiVersion" and value.count("/") > 1):
+                yield invalid(f"{path}.{field}", value, f"{told} must not be empty")
+        if (reference.get("apiVersion"), reference.get("kind")) == ("v1", "Event"):
+            why = "/v1, Kind=Event is disallowed from being an owner"
+            yield invalid(path, reference, why)
         if reference.get("controller"):
             controllers.append(reference.get("name"))
     if len(controllers) > 1:

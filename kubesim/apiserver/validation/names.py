@@ -48,11 +48,14 @@ ENVIRONMENT_MESSAGE = (
     "a valid environment variable name must consist only of printable ASCII characters "
     "other than '='"
 )
+HTTP_HEADER = "[-A-Za-z0-9]+"
+HTTP_HEADER_MESSAGE = "a valid HTTP header must consist of alphanumeric characters or '-'"
 PORT_MESSAGE = "must be between 1 and 65535, inclusive"
 LINK_LOCAL_MULTICAST = {
     4: ipaddress.ip_network("224.0.0.0/24"),
     6: ipaddress.ip_network("ff02::/16"),
 }
+NETWORK_MESSAGE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 ADDRESS_MESSAGE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 
@@ -136,6 +139,12 @@ def environment_name(value: str) -> Iterator[str]:
         yield ENVIRONMENT_MESSAGE
 
 
+def http_header(value: str) -> Iterator[str]:
+    """Check the name of an HTTP header."""
+    if not re.fullmatch(HTTP_HEADER, value):
+        yield _regex_error(HTTP_HEADER_MESSAGE, HTTP_HEADER, "X-Header-Name")
+
+
 def port_number(value: int) -> Iterator[str]:
     """Check a port's number."""
     if not 1 <= value <= 65535:
@@ -167,6 +176,18 @@ def address(value: str) -> Iterator[str]:
         ipaddress.ip_address(value)
     except ValueError:
         yield ADDRESS_MESSAGE
+
+
+def network(value: str) -> Iterator[str]:
+    """Check an address range."""
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        valid = False
+    else:
+        valid = "/" in value
+    if not valid:
+        yield NETWORK_MESSAGE
 
 
 def ordinary_address(value: str) -> Iterator[str]:

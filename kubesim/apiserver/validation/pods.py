@@ -4,22 +4,20 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.patch.fields import (
-    Cause,
-    duplicate,
-    forbidden,
-    invalid,
-    not_supported,
-    required,
-)
-from kubesim.apiserver.validation import names, storage
-from kubesim.apiserver.validation.containers import VOLUME_FIELDS, containers, field_reference
-from kubesim.apiserver.validation.metadata import annotations, each, labels, selector
+from kubesim.apiserver.patch.fields import Cause, forbidden, invalid, not_supported
+from kubesim.apiserver.validation import names
+from kubesim.apiserver.validation.affinity import affinity, spread
+from kubesim.apiserver.validation.containers import containers
+from kubesim.apiserver.validation.metadata import annotations, each, labels
+from kubesim.apiserver.validation.podnetwork import conditions, dns_config, host_aliases
+from kubesim.apiserver.validation.security import pod_context
+from kubesim.apiserver.validation.volumes import volumes
 
 Object = dict[str, Any]
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+PREEMPTION = ("PreemptLowerPriority", "Never")
 SECONDS_LIMIT = 2**31 - 1
 FROZEN = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -40,13 +38,16 @@ def pod_template_spec(template: Object, path: str) -> Iterator[Cause]:
     yield from labels(meta.get("labels", {}), f"{path}.metadata.labels")
     yield from annotations(meta.get("annotations", {}), f"{path}.metadata.annotations")
     yield from pod_spec(template["spec"], f"{path}.spec")
+    if template["spec"].get("ephemeralContainers"):
+        why = "ephemeral containers not allowed in pod template"
+        yield forbidden(f"{path}.spec.ephemeralContainers", why)
 
 
 def pod_spec(spec: Object, path: str) -> Iterator[Cause]:
     """Check a Pod's spec, wherever it stands."""
-    yield from _volumes(spec.get("volumes", ()), f"{path}.volumes")
-    yield from containers(spec, "containers", path)
-    yield from containers(spec, "initContainers", path)
+    usable, causes = volumes(spec.get("volumes", ()), f"{path}.volumes")
+    yield from causes
+    yield from containers(spec, path, usable)
     if spec["restartPolicy"] not in RESTART_POLICIES:
         yield not_supported(f"{path}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
     if spec["dnsPolicy"] not in DNS_POLICIES:
@@ -59,8 +60,16 @@ def pod_spec(spec: Object, path: str) -> Iterator[Cause]:
         yield invalid(f"{path}.activeDeadlineSeconds", deadline, why)
     for index, toleration in enumerate(spec.get("tolerations", ())):
         yield from _toleration(toleration, f"{path}.tolerations[{index}]")
-    for index, constraint in enumerate(spec.get("topologySpreadConstraints", ())):
-        yield from _spread(constraint, f"{path}.topologySpreadConstraints[{index}]")
+    yield from spread(
+        spec.get("topologySpreadConstraints", ()), f"{path}.topologySpreadConstraints"
+    )
+    yield from affinity(spec.get("affinity", {}), f"{path}.affinity")
+    yield from pod_context(spec, path)
+    yield from dns_config(spec, path)
+    yield from host_aliases(spec.get("hostAliases", ()), f"{path}.hostAliases")
+    yield from conditions(spec.get("readinessGates", ()), f"{path}.readinessGates")
+    if spec.get("preemptionPolicy", PREEMPTION[0]) not in PREEMPTION:
+        yield not_supported(f"{path}.preemptionPolicy", spec["preemptionPolicy"], PREEMPTION)
 
 
 def _names(spec: Object, path: str) -> Iterator[Cause]:
@@ -69,56 +78,12 @@ def _names(spec: Object, path: str) -> Iterator[Cause]:
         ("nodeName", names.dns_subdomain),
         ("hostname", names.dns_label),
         ("subdomain", names.dns_label),
+        ("schedulerName", names.dns_subdomain),
+        ("runtimeClassName", names.dns_subdomain),
         ("priorityClassName", names.dns_subdomain),
     ):
         if spec.get(field):
             yield from each(f"{path}.{field}", spec[field], check(spec[field]))
-
-
-def _volumes(volumes: Any, path: str) -> Iterator[Cause]:
-    seen = set()
-    for index, volume in enumerate(volumes):
-        at = f"{path}[{index}]"
-        yield from _source(volume, at)
-        name = volume["name"]
-        if not name:
-            yield required(f"{at}.name")
-            continue
-        yield from each(f"{at}.name", name, names.dns_label(name))
-        if name in seen:
-            yield duplicate(f"{at}.name", name)
-        seen.add(name)
-
-
-def _source(volume: Object, path: str) -> Iterator[Cause]:
-    kinds = [kind for kind in volume if kind != "name"]
-    for extra in kinds[1:]:
-        yield forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
-    needed = {
-        "configMap": "name",
-        "secret": "secretName",
-        "persistentVolumeClaim": "claimName",
-    }
-    for kind in kinds[:1]:
-        field = needed.get(kind)
-        if field and not volume[kind].get(field):
-            yield required(f"{path}.{kind}.{field}")
-        if kind == "hostPath":
-            yield from storage.host_path(volume[kind], f"{path}.hostPath")
-        elif kind == "ephemeral":
-            template = volume[kind]["volumeClaimTemplate"]["spec"]
-            yield from storage.claim_spec(template, f"{path}.ephemeral.volumeClaimTemplate.spec")
-    yield from _downward(volume.get("downwardAPI", {}), f"{path}.downwardAPI")
-    for index, each_source in enumerate(volume.get("projected", {}).get("sources", ())):
-        at = f"{path}.projected.sources[{index}].downwardAPI"
-        yield from _downward(each_source.get("downwardAPI", {}), at)
-
-
-def _downward(source: Object, path: str) -> Iterator[Cause]:
-    for index, item in enumerate(source.get("items", ())):
-        if "fieldRef" in item:
-            at = f"{path}.items[{index}].fieldRef"
-            yield from field_reference(item["fieldRef"], at, VOLUME_FIELDS)
 
 
 def _toleration(toleration: Object, path: str) -> Iterator[Cause]:
@@ -139,21 +104,12 @@ def _toleration(toleration: Object, path: str) -> Iterator[Cause]:
         yield not_supported(f"{path}.operator", operator, ("Equal", "Exists"))
     elif operator == "Exists" and toleration.get("value"):
         why = "value must be empty when `operator` is 'Exists'"
-        yield invalid(f"{path}.operator", toleration["value"], why)
+        yield invalid(f"{path}.operator", toleration, why)
+    elif operator == "Equal":
+        value = toleration.get("value", "")
+        yield from each(f"{path}.operator", value, names.label_value(value))
     if effect not in EFFECTS:
         yield not_supported(f"{path}.effect", effect, EFFECTS)
-
-
-def _spread(constraint: Object, path: str) -> Iterator[Cause]:
-    if constraint.get("maxSkew", 0) <= 0:
-        yield invalid(f"{path}.maxSkew", constraint.get("maxSkew", 0), "must be greater than zero")
-    if not constraint.get("topologyKey"):
-        yield required(f"{path}.topologyKey", "can not be empty")
-    choices = ("DoNotSchedule", "ScheduleAnyway")
-    if constraint.get("whenUnsatisfiable") not in choices:
-        given = constraint.get("whenUnsatisfiable")
-        yield not_supported(f"{path}.whenUnsatisfiable", given, choices)
-    yield from selector(constraint.get("labelSelector", {}), f"{path}.labelSelector")
 
 
 def pod_update(new: Object, old: Object) -> Iterator[Cause]:

@@ -18,6 +18,9 @@ Object = dict[str, Any]
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 HEADLESS = "None"
+LONGEST_SESSION = 86400
+FAMILIES = ("IPv4", "IPv6")
+FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 
 
 def service(obj: Object) -> Iterator[Cause]:
@@ -41,6 +44,54 @@ def service(obj: Object) -> Iterator[Cause]:
     if spec.get("clusterIP") and not headless and kind != "ExternalName":
         yield from each("spec.clusterIPs[0]", spec["clusterIP"], names.address(spec["clusterIP"]))
     yield from _traffic_policies(spec)
+    yield from _sessions(spec)
+    yield from _outside(spec)
+    yield from _families(spec)
+
+
+def _sessions(spec: Object) -> Iterator[Cause]:
+    seconds = spec.get("sessionAffinityConfig", {}).get("clientIP", {}).get("timeoutSeconds")
+    if spec["sessionAffinity"] == "ClientIP" and seconds is not None:
+        if not 0 < seconds <= LONGEST_SESSION:
+            why = f"must be greater than 0 and less than {LONGEST_SESSION}"
+            yield invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, why)
+    elif spec["sessionAffinity"] == "None" and "sessionAffinityConfig" in spec:
+        why = "must not be set when session affinity is None"
+        yield forbidden("spec.sessionAffinityConfig", why)
+
+
+def _outside(spec: Object) -> Iterator[Cause]:
+    """Check how a Service is reached from outside the cluster."""
+    for index, address in enumerate(spec.get("externalIPs", ())):
+        problems = [*names.address(address)] or names.ordinary_address(address)
+        yield from each(f"spec.externalIPs[{index}]", address, problems)
+    ranges = spec.get("loadBalancerSourceRanges", ())
+    if ranges and spec["type"] != "LoadBalancer":
+        why = "may only be used when `type` is 'LoadBalancer'"
+        yield forbidden("spec.loadBalancerSourceRanges", why)
+    else:
+        for index, network in enumerate(ranges):
+            at = f"spec.loadBalancerSourceRanges[{index}]"
+            yield from each(at, network, names.network(network.strip()))
+    local = spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+    if spec.get("healthCheckNodePort") and not local:
+        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        yield invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], why)
+
+
+def _families(spec: Object) -> Iterator[Cause]:
+    if spec["type"] == "ExternalName":
+        return
+    seen = set()
+    for index, family in enumerate(spec.get("ipFamilies", ())):
+        if family not in FAMILIES:
+            yield not_supported(f"spec.ipFamilies[{index}]", family, FAMILIES)
+        elif family in seen:
+            yield duplicate(f"spec.ipFamilies[{index}]", family)
+        seen.add(family)
+    policy = spec.get("ipFamilyPolicy", "SingleStack")
+    if policy not in FAMILY_POLICIES:
+        yield not_supported("spec.ipFamilyPolicy", policy, FAMILY_POLICIES)
 
 
 def _external_name(spec: Object) -> Iterator[Cause]:
@@ -62,6 +113,9 @@ def _ports(ports: list[Object], kind: str) -> Iterator[Cause]:
         yield from each(f"{path}.port", port["port"], names.port_number(port["port"]))
         if port["protocol"] not in PROTOCOLS:
             yield not_supported(f"{path}.protocol", port["protocol"], PROTOCOLS)
+        if port.get("appProtocol"):
+            protocol = port["appProtocol"]
+            yield from each(f"{path}.appProtocol", protocol, names.qualified_name(protocol))
         target = port["targetPort"]
         yield from each(f"{path}.targetPort", target, names.port(target))
         if port.get("nodePort") and kind in ("ClusterIP", "ExternalName"):
@@ -86,7 +140,9 @@ def _same_ports(ports: list[Object], field: str) -> Iterator[Cause]:
     seen = set()
     for index, port in enumerate(ports):
         key = (port.get(field), port["protocol"])
-        if key[0] and key in seen:
+        if key[0] and key in seen and field == "nodePort":
+            yield duplicate(f"spec.ports[{index}].nodePort", port[field])
+        elif key[0] and key in seen:
             shown = {"protocol": port["protocol"], field: port[field]}
             yield duplicate(f"spec.ports[{index}]", shown)
         seen.add(key)
@@ -123,6 +179,7 @@ def endpoints(obj: Object) -> Iterator[Cause]:
                 at = f"{path}.{field}[{position}].ip"
                 problems = [*names.address(item["ip"])]
                 yield from each(at, item["ip"], problems or names.ordinary_address(item["ip"]))
+                yield from _address_names(item, f"{path}.{field}[{position}]")
         for position, port in enumerate(subset.get("ports", ())):
             at = f"{path}.ports[{position}]"
             if port.get("name"):
@@ -132,3 +189,9 @@ def endpoints(obj: Object) -> Iterator[Cause]:
             yield from each(f"{at}.port", port["port"], names.port_number(port["port"]))
             if port["protocol"] not in PROTOCOLS:
                 yield not_supported(f"{at}.protocol", port["protocol"], PROTOCOLS)
+
+
+def _address_names(item: Object, path: str) -> Iterator[Cause]:
+    for field, check in (("hostname", names.dns_label), ("nodeName", names.dns_subdomain)):
+        if item.get(field):
+            yield from each(f"{path}.{field}", item[field], check(item[field]))

@@ -280,7 +280,22 @@ async def test_a_binding_gives_a_pod_its_node_once(api, make_pod):
         'Operation cannot be fulfilled on pods/binding "web": '
         'pod web is already assigned to node "node-1"',
     )
-    assert (await api.post(f"{PODS}/nix/binding", {"target": {"name": "n"}}))[0] == 404
+    gone = {"metadata": {"name": "nix"}, "target": {"name": "n"}}
+    assert (await api.post(f"{PODS}/nix/binding", gone))[0] == 404
+    status, answer = await api.post(f"{PODS}/web/binding", {"target": {"name": "n"}})
+    told = "name in URL does not match name in Binding object"
+    assert (status, answer["message"]) == (400, told)
+
+
+async def test_a_binding_can_be_posted_on_its_own(api, make_pod):
+    await api.make(PODS, make_pod())
+    bindings = PODS.replace("pods", "bindings")
+    target = {"kind": "Node", "name": "node-1"}
+    status, answer = await api.post(bindings, {"metadata": {}, "target": target})
+    assert (status, answer["message"]) == (400, "Name parameter required.")
+    status, answer = await api.post(bindings, {"metadata": {"name": "web"}, "target": target})
+    assert (status, answer["status"]) == (201, "Success")
+    assert (await api.get(f"{PODS}/web"))[1]["spec"]["nodeName"] == "node-1"
 
 
 async def test_other_parts_can_refuse_a_write(api):

@@ -139,7 +139,7 @@ async def test_a_pod_with_everything_wrong(api):
         ("metadata.labels", bad("c d", LABEL_VALUE)),
         ("spec.volumes[0].hostPath", "Forbidden: may not specify more than 1 volume type"),
         ("spec.volumes[1].configMap.name", REQUIRED),
-        ("spec.volumes[1].name", 'Duplicate value: "v"'),
+        ("spec.containers[0].volumeMounts[1].name", 'Not found: "v"'),
         ("spec.volumes[2].secret.secretName", REQUIRED),
         ("spec.volumes[2].name", REQUIRED),
         (f"{first}.name", bad("A", LABEL)),
