@@ -131,7 +131,9 @@ class Cluster:
         addresses = {host: configs[host].ip for host in control_planes(self.nodes.values())}
         self.endpoint = ControlPlaneEndpoint(self.server, addresses)
         keys = Keys(root_ca, certificates, signer)
-        components = Components(self.endpoint, self.network, self.clock, keys, self._etcd_changed)
+        components = Components(
+            self.endpoint, self.store, self.network, self.clock, keys, self._etcd_changed
+        )
         for image in component_images(self.config.version, components.programs()):
             self.images.add(image)
         self.links: dict[str, Link] = {}

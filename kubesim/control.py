@@ -14,18 +14,20 @@ everything (`nonResourceURLs: ["*"]`) gets past authorization here.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
 from kubesim.apiserver import errors
 from kubesim.apiserver.request import Request, Response, UserInfo
-from kubesim.apiserver.responses import json_response
+from kubesim.apiserver.responses import json_response, text_response
 from kubesim.clock import MAX_SPEED, Clock
 from kubesim.faults import FaultError, Faults
 
 PREFIX = ["kubesim", "v1"]
 NOTE = "kubesim's own interface, not part of Kubernetes"
 MAX_SECONDS = 7 * 86400
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Machines(Protocol):
@@ -150,6 +152,17 @@ class Control:
         except FaultError as error:
             raise errors.StatusError(404, str(error)) from None
         return _answer(fault=fault.told())
+
+
+def only_control(handle: Handler) -> Handler:
+    """Return a handler for these knobs alone, at a door that is open whatever happens."""
+
+    async def answer(request: Request) -> Response:
+        if request.path.strip("/").split("/")[:2] == PREFIX:
+            return await handle(request)
+        return text_response("404 page not found\n", 404)
+
+    return answer
 
 
 def _no_such_path() -> errors.StatusError:

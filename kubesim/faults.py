@@ -115,6 +115,9 @@ class Faults:
                 self._kill, "NAMESPACE/POD[/CONTAINER]", "its processes get SIGKILL, once"
             ),
             "image-removed": Kind(self._remove_image, "IMAGE", "no node and no registry has it"),
+            "kubelet-stopped": Kind(
+                self._stop_kubelet, "NODE", "its kubelet ends, its containers go on unattended"
+            ),
             "component-down": Kind(
                 self._take_manifest,
                 "PART[@NODE]",
@@ -167,6 +170,15 @@ class Faults:
     async def _stop_node(self, node: str, _: float) -> Undo:
         await self._machines.stop_node(self._node(node))
         return lambda: self._machines.start_node(node)
+
+    async def _stop_kubelet(self, node: str, _: float) -> Undo:
+        kubelet = self._machines.kubelet(self._node(node))
+        await kubelet.pause()
+
+        async def undo() -> None:
+            kubelet.resume()
+
+        return undo
 
     async def _cut(self, node: str, _: float) -> Undo:
         return _switch(self._machines.links[self._node(node)], "cut", True)

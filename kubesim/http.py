@@ -61,6 +61,7 @@ class HTTPServer:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: socket.socket | None = None
+        self._closed_port = 0
 
     @property
     def port(self) -> int:
@@ -75,6 +76,19 @@ class HTTPServer:
     def start(self) -> None:
         """Begin to answer."""
         self._spawn(self._accept())
+
+    def open(self, wanted: bool) -> None:
+        """Take connections on the same port as ever, or refuse them and cut those there are."""
+        if wanted and self._socket is None:
+            self._socket = _bind(self._closed_port)
+            self._spawn(self._accept())
+        elif not wanted and self._socket:
+            self._closed_port = self.port
+            self._socket.close()
+            self._socket = None
+            for task in self._tasks:
+                task.cancel()
+            self._spawn(self._server.shutdown(0))
 
     async def stop(self) -> None:
         """Close the port and every connection, giving running requests a moment to end."""

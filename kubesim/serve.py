@@ -27,6 +27,7 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.hosttime import HostTime
 from kubesim.clock import Clock
 from kubesim.cluster import Cluster, NodeSpec, control_planes, default_nodes
+from kubesim.control import only_control
 from kubesim.etcd.backends import UnavailableError
 from kubesim.etcd.replicated import store_of
 from kubesim.etcd.sqlite import SqliteBackend
@@ -52,6 +53,7 @@ class Settings:
     name: str
     nodes: tuple[NodeSpec, ...]
     port: int = 0
+    control_port: int = 0  # of the simulation's own knobs, open also while no API server runs
     seed: int | None = None
     format: int = FORMAT
 
@@ -157,11 +159,16 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
     tls = server_tls(keys.path("apiserver.crt"), keys.path("apiserver.key"), keys.path("ca.crt"))
     https = HTTPServer(HostTime(cluster.handle, clock), tls)
     _listen(https, port, settings.port)
-    replace(settings, port=https.port).save(directory / "cluster.json")
+    knobs = HTTPServer(only_control(cluster.handle), tls)
+    knobs.listen(0)
+    settings = replace(settings, port=https.port, control_port=knobs.port)
+    settings.save(directory / "cluster.json")
+    cluster.endpoint.on_change(lambda: https.open(cluster.endpoint.is_open))
     url = f"https://{HOST}:{https.port}"
     cluster.server.address = f"{HOST}:{https.port}"
     try:
         https.start()
+        knobs.start()
         await cluster.start(_cluster_info(url, keys.ca_pem))
         _write_kubeconfig(directory / "kubeconfig", settings.name, url, keys)
         print(f"kubesim: serving on {url}, kubeconfig {directory / 'kubeconfig'}", flush=True)
@@ -171,6 +178,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
     finally:
         await cluster.stop()
         await https.stop()
+        await knobs.stop()
 
 
 def _stop_signal() -> asyncio.Event:

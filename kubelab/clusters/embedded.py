@@ -139,6 +139,10 @@ class Embedded(Cluster):
     def _faults(self) -> Faults:
         return Faults(self._control)
 
+    def _control_port(self) -> int:
+        """Return where the simulation's own knobs are, also while no API server answers."""
+        return int(json.loads((self._data / "cluster.json").read_text())["control_port"])
+
     def _control(
         self, path: str, body: dict[str, Any] | None = None, method: str = "POST"
     ) -> dict[str, Any]:
@@ -146,8 +150,8 @@ class Embedded(Cluster):
         configuration = self.api_client().configuration
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
         context.load_cert_chain(configuration.cert_file, configuration.key_file)
-        request = urllib.request.Request(  # noqa: S310 - the address is our own daemon's
-            f"{configuration.host}/kubesim/v1/{path}",
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{self._control_port()}/kubesim/v1/{path}",
             data=None if method == "GET" else json.dumps(body or {}).encode(),
             method=method,
             headers={"Content-Type": "application/json"},

@@ -56,7 +56,7 @@ class ControlPlaneEndpoint(Door):
     def __init__(self, server: APIServer, addresses: Mapping[str, str]) -> None:
         super().__init__(server, addresses, set(addresses))
         self._listeners: list[Callable[[], None]] = []
-        self._closing = False
+        self.closing = False
 
     def at(self, node: str) -> Door:
         """Return the door to the API server of one node."""
@@ -68,20 +68,15 @@ class ControlPlaneEndpoint(Door):
 
     def set_running(self, node: str, running: bool) -> None:
         """Hear that a node's API server has started or ended."""
-        if self._closing:
+        if self.closing:
             return
         (self._running.add if running else self._running.discard)(node)
         for call in self._listeners:
             call()
 
-    @property
-    def closing(self) -> bool:
-        """Whether everything is about to end."""
-        return self._closing
-
     def close(self) -> None:
         """Begin to end everything at once: nobody is to complain that the doors went first."""
-        self._closing = True
+        self.closing = True
 
     def running(self) -> Iterable[str]:
         """Return the nodes whose API servers run."""

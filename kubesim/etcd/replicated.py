@@ -99,6 +99,11 @@ class ReplicatedEtcd(Etcd):
         except TimeoutError:
             raise UnavailableError(TIMED_OUT) from None
 
+    @property
+    def healthy(self) -> bool:
+        """Whether requests can be served: some member leads."""
+        return self.group.leader() is not None
+
     def set_running(self, member: str, running: bool) -> None:
         """Hear that the etcd process of a node has started or ended."""
         (self.group.start if running else self.group.stop)(member)

@@ -133,6 +133,11 @@ class Etcd:
         self._check_running()
         return work()
 
+    @property
+    def healthy(self) -> bool:
+        """Whether requests can be served."""
+        return self._running
+
     def get(self, key: str) -> Record | None:
         """Return a key's latest record, or None."""
         versions = self._versions.get(key)

@@ -222,6 +222,7 @@ class ContainerRunner:
             await self._start()
             self.launched.set()
             await self._watch_over()
+            await self._pod.node.active.wait()
             await self._pod.publish()
             if not self.restarts():
                 return
@@ -390,7 +391,7 @@ class ContainerRunner:
         self.ready = self.role is Role.INIT and self.current.exit_code == 0
 
     async def _probe_all(self) -> None:
-        prober = Prober(self._target, self._clock, self._event)
+        prober = Prober(self._target, self._clock, self._event, self._pod.node.active)
         startup = self.spec.get("startupProbe")
         if startup:
             await prober.run(startup, "startup", self._mark_started, self._kill_for("startup"))

@@ -1,5 +1,6 @@
 """What all Pods of a node share, and what the containers of a Pod need of it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +28,7 @@ class NodeContext:
     recorder: EventRecorder
     services: Callable[[str], list[Object]]
     disk: NodeDisk
+    active: asyncio.Event  # set while the kubelet runs
 
     @property
     def namespace(self) -> NetworkNamespace:

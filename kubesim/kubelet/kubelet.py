@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Kubelet:
-    """Runs one node. It may be stopped, as by pulling its plug, and run again."""
+    """Runs one node. It may be stopped, as by pulling its plug, and run again.
+
+    `pause` stops only the kubelet's process, as `systemctl stop kubelet` does.
+    """
 
     def __init__(
         self,
@@ -38,12 +41,14 @@ class Kubelet:
         self.clock = clock
         self.disk = NodeDisk(config.name, clock.now)
         self.running = False
+        self.active = asyncio.Event()
         self.manifests = Manifests()
         self.server = ContainerServer(config, clock, self)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._static: StaticPods | None = None
         self._powered: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
         self.network.add_node(config.name, config.ip).pod_cidr = config.pod_cidr
         self.network.nodes[config.name].up = False
 
@@ -51,6 +56,7 @@ class Kubelet:
         """Register the node and run its Pods until stopped."""
         self.network.add_node(self.config.name, self.config.ip)
         self.running = True
+        self.active.set()
         powered = self._powered = asyncio.ensure_future(self._work())
         try:
             await asyncio.wait({powered})
@@ -77,6 +83,17 @@ class Kubelet:
         self._workers.clear()
         self.network.remove_pods(self.config.name)
 
+    async def pause(self) -> None:
+        """Stop the kubelet's own process: the containers go on, and nobody looks after them."""
+        self.active.clear()
+        if self._serving:
+            self._serving.cancel()
+            await asyncio.gather(self._serving, return_exceptions=True)
+
+    def resume(self) -> None:
+        """Start the kubelet's process again."""
+        self.active.set()
+
     async def _work(self) -> None:
         recorder = EventRecorder(self.client, self.clock, "kubelet", self.config.name)
         services = Informer(self.client, "services", self.clock)
@@ -92,17 +109,39 @@ class Kubelet:
             recorder,
             services.cache.list,
             self.disk,
+            self.active,
         )
         agent = NodeAgent(self.config, self.client, self.clock, self.images, recorder)
         self._static = StaticPods(context, self.manifests, agent)
+        pods.add_handler(lambda change: self._pod_changed(context, change))
+        static = asyncio.ensure_future(self._static.run())
+        try:
+            while True:
+                await self.active.wait()
+                work = self._serve(recorder, agent, services, pods)
+                self._serving = asyncio.ensure_future(work)
+                await asyncio.wait({self._serving, static}, return_when=asyncio.FIRST_COMPLETED)
+                if not self._serving.cancelled():
+                    (static if static.done() else self._serving).result()
+        finally:
+            for task in (static, self._serving):
+                if task:
+                    task.cancel()
+            await asyncio.gather(*filter(None, (static, self._serving)), return_exceptions=True)
+
+    async def _serve(
+        self, recorder: EventRecorder, agent: NodeAgent, services: Informer, pods: Informer
+    ) -> None:
+        """Do the work of the kubelet's process: report, listen, and write what has changed."""
+        assert self._static
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._static.run())
             tasks.create_task(recorder.run())
             tasks.create_task(agent.run())
             tasks.create_task(services.run())
             await services.synced.wait()
-            pods.add_handler(lambda change: self._pod_changed(context, change))
             tasks.create_task(pods.run())
+            for worker in [*self._workers.values(), *self._static.workers()]:
+                tasks.create_task(worker.publish())
 
     def _pod_changed(self, context: NodeContext, change: Change) -> None:
         pod: Object = change.object

@@ -394,7 +394,7 @@ class PodWorker:
 
     async def publish(self) -> None:
         """Write the Pod's status to the API server if it differs from what is there."""
-        if self._launching:
+        if self._launching or not self.node.active.is_set():
             return
         async with self._publishing:
             try:

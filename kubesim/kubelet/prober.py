@@ -1,5 +1,6 @@
 """Probing a running container periodically."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from kubesim.apimachinery.objects import Object
@@ -13,8 +14,15 @@ Action = Callable[[], Awaitable[None]]
 class Prober:
     """Runs the probes of one container and acts when their thresholds are reached."""
 
-    def __init__(self, target: Callable[[], probes.Target], clock: Clock, event: Event) -> None:
+    def __init__(
+        self,
+        target: Callable[[], probes.Target],
+        clock: Clock,
+        event: Event,
+        active: asyncio.Event,
+    ) -> None:
         self._target = target
+        self._active = active
         self._clock = clock
         self._event = event
 
@@ -32,6 +40,7 @@ class Prober:
         limits = {True: spec.get("successThreshold") or 1, False: spec.get("failureThreshold") or 3}
         last, count = None, 0
         while True:
+            await self._active.wait()
             result = await probes.probe(self._target(), spec)
             count = count + 1 if result.success == last else 1
             last = result.success

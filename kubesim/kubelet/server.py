@@ -1,5 +1,6 @@
 """What the API server asks of a kubelet: logs, commands, connections (the real port 10250)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -107,6 +108,10 @@ class Pods(Protocol):
     def running(self) -> bool:
         """Whether the node has power."""
 
+    @property
+    def active(self) -> asyncio.Event:
+        """Set while the kubelet's process runs."""
+
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """Return the worker of a Pod."""
 
@@ -158,12 +163,13 @@ class ContainerServer:
         )
 
     def _worker(self, what: str, *path: str) -> PodWorker | None:
-        """Return a Pod's worker. Raises StatusError 500 when the node is dark."""
-        if not self._pods.running:
+        """Return a Pod's worker. Raises StatusError 500 when nobody answers at the node."""
+        if not self._pods.active.is_set() or not self._pods.running:
             ip = self._config.ip
+            why = "connection refused" if self._pods.running else "no route to host"
             raise errors.internal(
                 f'Get "https://{ip}:10250/{"/".join((what, *path))}": '
-                f"dial tcp {ip}:10250: connect: no route to host"
+                f"dial tcp {ip}:10250: connect: {why}"
             )
         return self._pods.worker(*path[:2])
 

@@ -77,17 +77,18 @@ class StaticPods:
                         self._pods[name] = _StaticPod(self._node, self._agent, pod)
                         tasks.create_task(_guarded(self._pods[name]))
                 await self._manifests.changed.wait()
+                await self._node.active.wait()
 
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """Return the worker of a static Pod."""
-        return next(
-            (
-                each.worker
-                for each in self._pods.values()
-                if each.worker and (each.worker.namespace, each.worker.name) == (namespace, name)
-            ),
-            None,
-        )
+        for worker in self.workers():
+            if (worker.namespace, worker.name) == (namespace, name):
+                return worker
+        return None
+
+    def workers(self) -> list[PodWorker]:
+        """Return the workers of all static Pods."""
+        return [each.worker for each in self._pods.values() if each.worker]
 
     def mirror_changed(self, change: Change) -> None:
         """Hear from the API server about a mirror Pod."""

@@ -139,17 +139,6 @@ def _overlap(listening: str, address: str) -> bool:
     return "0.0.0.0" in (listening, address) or listening == address  # noqa: S104
 
 
-@dataclass
-class NodeNetwork:
-    """A node's place in the network."""
-
-    name: str
-    namespace: NetworkNamespace
-    up: bool = True
-    pod_cidr: str = ""
-    addresses: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
-
-
 @dataclass(frozen=True)
 class Backend:
     """One of the places behind a Service's port."""
@@ -174,6 +163,31 @@ class ServicePort:
     external_local: bool = False
 
 
+@dataclass
+class ServiceRules:
+    """What kube-proxy writes on a node: where the addresses and node ports of Services lead."""
+
+    cluster_ips: set[str] = field(default_factory=set)
+    service_ports: dict[Address, ServicePort] = field(default_factory=dict)
+    node_ports: dict[int, ServicePort] = field(default_factory=dict)
+
+    def copy(self) -> "ServiceRules":
+        """Return the rules as they are now."""
+        return ServiceRules(set(self.cluster_ips), dict(self.service_ports), dict(self.node_ports))
+
+
+@dataclass
+class NodeNetwork:
+    """A node's place in the network."""
+
+    name: str
+    namespace: NetworkNamespace
+    up: bool = True
+    pod_cidr: str = ""
+    addresses: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
+    rules: ServiceRules = field(default_factory=ServiceRules)
+
+
 def _usable(backends: list[Backend]) -> list[Address]:
     """Those that are ready; if none is, those that still serve while they end."""
     ready = [each.address for each in backends if each.ready]
@@ -186,9 +200,7 @@ class Network:
     def __init__(self, clock: Clock, seed: int = 0) -> None:
         self.clock = clock
         self.nodes: dict[str, NodeNetwork] = {}
-        self.cluster_ips: set[str] = set()
-        self.service_ports: dict[Address, ServicePort] = {}
-        self.node_ports: dict[int, ServicePort] = {}
+        self.rules = ServiceRules()  # the latest; nodes have them while their kube-proxy runs
         self.admits: Admits = lambda source, ip, port, protocol: True
         self.name_servers: dict[str, NameServer] = {}  # by address
         self._pods: dict[str, NetworkNamespace] = {}
@@ -212,6 +224,15 @@ class Network:
         gone = [ip for ip, namespace in self._pods.items() if namespace.node == node]
         for ip in gone:
             del self._pods[ip]
+        self.nodes[node].rules = ServiceRules()
+
+    def follow_rules(self, node: str) -> None:
+        """Keep a node's Service rules right from now on, as its kube-proxy does."""
+        self.nodes[node].rules = self.rules
+
+    def keep_rules(self, node: str) -> None:
+        """Leave a node's Service rules as they are, as a kube-proxy does that ends."""
+        self.nodes[node].rules = self.rules.copy()
 
     def add_pod(self, node: str, hostname: str) -> NetworkNamespace:
         """Give a Pod the next free address of its node's range."""
@@ -258,7 +279,7 @@ class Network:
 
     async def _translate(self, source: NetworkNamespace, address: str, port: int) -> Address:
         """Return where a connection really goes: Services are replaced by an endpoint."""
-        service = self.service_ports.get((address, port))
+        service = self.nodes[source.node].rules.service_ports.get((address, port))
         only_node = source.node if service and service.internal_local else ""
         if service is None:
             service, only_node = self._node_port(source, address, port)
@@ -280,7 +301,7 @@ class Network:
         A policy `Local` does not bind what comes from the node itself or from its Pods.
         """
         node = next((each for each in self._live_nodes() if each.namespace.ip == address), None)
-        service = self.node_ports.get(port) if node else None
+        service = node.rules.node_ports.get(port) if node else None
         if node is None or service is None:
             return None, ""
         outside = service.external_local and source.node != node.name
@@ -307,7 +328,7 @@ class Network:
         namespace = host.namespace if host else self._pods.get(ip)
         if namespace and home and home.up:
             return namespace
-        if ip in self.cluster_ips or (home and not home.up):
+        if ip in self.rules.cluster_ips or (home and not home.up):
             await self.clock.sleep(CONNECT_TIMEOUT)
             raise failure(errno.ETIMEDOUT, "")
         if home:
@@ -347,7 +368,7 @@ class Network:
 
         Raises LookupError when the name does not exist.
         """
-        service = self.service_ports.get((server, DNS_PORT))
+        service = self.nodes[source.node].rules.service_ports.get((server, DNS_PORT))
         if service:
             usable = _usable(service.backends)
             server = self._random.choice(usable)[0] if usable else ""

@@ -19,7 +19,11 @@ from kubesim.network.fabric import Address, Backend, Network, ServicePort
 
 
 class ServiceProxy:
-    """Watches Services and EndpointSlices; one serves all nodes, as their rules are the same."""
+    """Watches Services and EndpointSlices, and works out the rules that every node needs.
+
+    They are the same on all nodes, so one does it for all; a node takes them over for as long as
+    its own kube-proxy runs.
+    """
 
     def __init__(self, client: Client, network: Network, clock: Clock) -> None:
         self._network = network
@@ -45,10 +49,10 @@ class ServiceProxy:
         """Replace the rules of one Service."""
         for place in self._programmed.pop(name, []):
             if isinstance(place, int):
-                self._network.node_ports.pop(place, None)
+                self._network.rules.node_ports.pop(place, None)
             else:
-                self._network.service_ports.pop(place, None)
-                self._network.cluster_ips.discard(place[0])
+                self._network.rules.service_ports.pop(place, None)
+                self._network.rules.cluster_ips.discard(place[0])
         namespace, service_name = split_key(name)
         service = self._services.cache.get(service_name, namespace)
         if service is None or service["spec"].get("clusterIP") in (None, "", "None"):
@@ -71,10 +75,10 @@ class ServiceProxy:
         addresses = [spec["clusterIP"], *(spec.get("externalIPs") or ())]
         places: list[Address | int] = [(address, port["port"]) for address in addresses]
         for address in addresses:
-            self._network.cluster_ips.add(address)
-            self._network.service_ports[address, port["port"]] = target
+            self._network.rules.cluster_ips.add(address)
+            self._network.rules.service_ports[address, port["port"]] = target
         if port.get("nodePort"):
-            self._network.node_ports[port["nodePort"]] = target
+            self._network.rules.node_ports[port["nodePort"]] = target
             places.append(port["nodePort"])
         return places
 

@@ -58,7 +58,21 @@ class Served:
     def url(self):
         return self.config["clusters"][0]["cluster"]["server"]
 
-    def ask(self, path, body=None):
+    def until_it_fails(self):
+        """Ask until no connection is made any more; why not."""
+        while True:
+            try:
+                self.ask("/version")
+            except urllib.error.URLError as error:
+                if not isinstance(error.reason, ConnectionResetError):
+                    return error.reason
+
+    @property
+    def control(self):
+        port = json.loads((self.data / "cluster.json").read_text())["control_port"]
+        return f"https://127.0.0.1:{port}/kubesim/v1"
+
+    def ask(self, path, body=None, method=None):
         cluster, user = self.config["clusters"][0]["cluster"], self.config["users"][0]["user"]
         ca = b64decode(cluster["certificate-authority-data"]).decode()
         context = ssl.create_default_context(cadata=ca)
@@ -69,7 +83,8 @@ class Served:
             context.load_cert_chain(file.name)
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+        url = path if path.startswith("https:") else self.url + path
+        request = urllib.request.Request(url, data=data, headers=headers, method=method)
         with urllib.request.urlopen(request, context=context, timeout=TIMEOUT) as answer:
             return json.loads(answer.read())
 
@@ -308,3 +323,20 @@ def test_a_configuration_that_is_none_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"kind\.yaml"):
         kindconfig.load(path, None)
+
+
+def test_without_an_api_server_only_the_simulations_own_knobs_answer(tmp_path):
+    with Served(tmp_path, "--nodes", "1") as served:
+        down = {"kind": "component-down", "target": "kube-apiserver"}
+        fault = served.ask(f"{served.control}/faults", down)["fault"]["name"]
+        assert isinstance(served.until_it_fails(), ConnectionRefusedError)
+        assert "now" in served.ask(f"{served.control}/clock")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            served.ask(served.control.removesuffix("/kubesim/v1") + CONFIGMAPS)
+        served.ask(f"{served.control}/faults/{fault}", method="DELETE")
+        answered = False
+        while not answered:
+            try:
+                answered = bool(served.ask(CONFIGMAPS))
+            except urllib.error.URLError:
+                continue

@@ -18,6 +18,7 @@ class Machine:
         self.clock = Clock(speed=0)
         self.network = Network(self.clock)
         self.network.add_node(NODE, "172.18.0.2").pod_cidr = "10.244.1.0/24"
+        self.network.follow_rules(NODE)
         self.images = ImageStore()
 
     def sandbox(self, hostname="pod"):

@@ -44,7 +44,7 @@ async def test_pods_reach_each_other_by_address(make_machine):
 )
 async def test_failures_to_connect_look_as_on_linux(make_machine, address, seconds, reason):
     machine = make_machine()
-    machine.network.cluster_ips.add("10.96.7.7")
+    machine.network.rules.cluster_ips.add("10.96.7.7")
     client = machine.start("wget", "-qO-", f"http://{address}:80")
     await machine.clock.advance(max(seconds - 1, 0))
     assert client.running == (seconds > 0)
@@ -67,8 +67,8 @@ async def test_a_service_address_leads_to_all_endpoints(make_machine):
     machine = make_machine()
     pods = [server(machine, name) for name in ("a", "b", "c")]
     endpoints = [Backend((ip, 8080)) for _, ip in pods]
-    machine.network.service_ports["10.96.0.50", 80] = ServicePort("web", endpoints)
-    machine.network.node_ports[30080] = machine.network.service_ports["10.96.0.50", 80]
+    machine.network.rules.service_ports["10.96.0.50", 80] = ServicePort("web", endpoints)
+    machine.network.rules.node_ports[30080] = machine.network.rules.service_ports["10.96.0.50", 80]
     await machine.clock.advance(1)
     ask = "for i in $(seq 30); do wget -qO- 10.96.0.50; wget -qO- 172.18.0.2:30080; done | sort -u"
     assert (await machine.sh(ask))[0] == "a\nb\nc\n"
@@ -81,7 +81,7 @@ async def test_session_affinity_keeps_a_client_with_one_endpoint(make_machine):
     pods = [server(machine, name) for name in ("a", "b", "c")]
     endpoints = [Backend((ip, 8080)) for _, ip in pods]
     port = ServicePort("web", endpoints, affinity_seconds=60)
-    machine.network.service_ports["10.96.0.50", 80] = port
+    machine.network.rules.service_ports["10.96.0.50", 80] = port
     await machine.clock.advance(1)
     ask = "for i in $(seq 20); do wget -qO- 10.96.0.50; done | sort -u | wc -l"
     assert (await machine.sh(ask))[0] == "1\n"
@@ -91,7 +91,7 @@ async def test_session_affinity_keeps_a_client_with_one_endpoint(make_machine):
 
 async def test_a_service_without_endpoints_refuses(make_machine):
     machine = make_machine()
-    machine.network.service_ports["10.96.0.50", 80] = ServicePort("web", [])
+    machine.network.rules.service_ports["10.96.0.50", 80] = ServicePort("web", [])
     _, errors, _ = await machine.sh("wget -qO- 10.96.0.50")
     assert "can't connect to remote host (10.96.0.50): Connection refused" in errors
 
