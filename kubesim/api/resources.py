@@ -263,6 +263,15 @@ RESOURCES: tuple[Resource, ...] = (
         subresources=_status("StatefulSet", _SCALE),
     ),
     Resource(
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        "autoscaling",
+        "v2",
+        short_names=("hpa",),
+        categories=("all",),
+        subresources=_status("HorizontalPodAutoscaler"),
+    ),
+    Resource(
         "cronjobs",
         "CronJob",
         "batch",

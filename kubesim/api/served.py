@@ -8,9 +8,22 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from kubesim.api.resources import RESOURCES, Resource
+from kubesim.api.autoscaling import HorizontalPodAutoscalerV1
+from kubesim.api.resources import RESOURCES, Resource, named
 
 VERSION = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?")
+_HPA = named("horizontalpodautoscalers.autoscaling")
+OLDER = (  # versions of the same objects, seen otherwise
+    HorizontalPodAutoscalerV1(
+        _HPA.plural,
+        _HPA.kind,
+        _HPA.group,
+        "v1",
+        short_names=_HPA.short_names,
+        categories=_HPA.categories,
+        subresources=_HPA.subresources,
+    ),
+)
 STABILITY = {"alpha": 0, "beta": 1, None: 2}
 
 
@@ -29,7 +42,7 @@ def version_priority(version: str) -> tuple[int, int, int, str]:
 class Resources:
     """The resources of one API server, by path, by name and by group."""
 
-    def __init__(self, built_in: Iterable[Resource] = RESOURCES) -> None:
+    def __init__(self, built_in: Iterable[Resource] = (*RESOURCES, *OLDER)) -> None:
         self._built_in = sorted(built_in, key=_order)
         self._defined: dict[str, tuple[Resource, ...]] = {}
         self.generation = 0  # counts the changes, for those who keep what they made of the list

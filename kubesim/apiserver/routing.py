@@ -22,7 +22,6 @@ ELSEWHERE = {
     "validatingwebhookconfigurations",
     "apiextensions.k8s.io": "customresourcedefinitions",
     "apiregistration.k8s.io": "apiservices",
-    "autoscaling": "horizontalpodautoscalers",
     "events.k8s.io": "events",
     "flowcontrol.apiserver.k8s.io": "flowschemas prioritylevelconfigurations",
     "networking.k8s.io": "ipaddresses servicecidrs",

@@ -56,6 +56,7 @@ class APIServer:
     `endpoints` answer the paths that are no resources and not discovery's. `virtual`
     answers creations of what is not stored, by "plural[.group]" or "plural/subresource".
     `validators` are asked before every write and refuse it by raising.
+    `aggregated` answers for groups that another server behind this one serves.
     `connect` answers a Pod's log, exec and attach. `disable_admission` names plugins to leave
     out, as --disable-admission-plugins does. A part that is not given lets everything pass.
     """
@@ -87,6 +88,7 @@ class APIServer:
         self.endpoints: list[Endpoint] = [discovery, OpenAPI(self.resources), *endpoints]
         self.virtual = dict(virtual or {})
         self.connect = connect
+        self.aggregated: dict[str, Callable[[Call], Awaitable[Response]]] = {}
         reads = Reads(self.registry)
         writes = Writes(self.registry, reads)
         self._verbs: dict[str, Callable[[Call], Response]] = {
@@ -148,6 +150,8 @@ class APIServer:
             return await self._answer_endpoint(request, user)
         resource = find(self.resources, info)
         call = Call(request, info, user, resource, self.clock)
+        if resource.group in self.aggregated:
+            return await self.aggregated[resource.group](call)
         special = (
             f"{resource.plural}/{info.subresource}" if info.subresource else info.full_resource
         )

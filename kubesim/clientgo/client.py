@@ -45,9 +45,16 @@ class Client:
         self._user = UserInfo(user, groups=tuple(groups))
         self._agent = _program(user)
 
-    async def get(self, resource: str, name: str, namespace: str | None = None) -> Object:
-        """Return an object. Raises StatusError, as every method here."""
-        return await self._call("GET", self._path(resource, namespace, name))
+    async def get(
+        self,
+        resource: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+    ) -> Object:
+        """Return an object or its scale or status. Raises StatusError, as every method here."""
+        return await self._call("GET", self._path(resource, namespace, name, subresource))
 
     async def list(
         self,

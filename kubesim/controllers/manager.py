@@ -35,6 +35,7 @@ from kubesim.controllers.keys import Keys
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.persistentvolume import PersistentVolumeBinder
+from kubesim.controllers.podautoscaler import HorizontalController
 from kubesim.controllers.podgc import PodGCController
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.replicationcontroller import ReplicationManager
@@ -74,6 +75,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EndpointsController,
     EphemeralVolumeController,
     GarbageCollector,
+    HorizontalController,
     JobController,
     NamespaceController,
     NodeLifecycleController,

@@ -268,6 +268,16 @@ CONTROLLER_ROLES: dict[str, list[Object]] = {
         rule("get", "*/scale", "*"),
         _events(),
     ],
+    "horizontal-pod-autoscaler": [
+        rule(READ, "horizontalpodautoscalers", "autoscaling"),
+        rule("update", "horizontalpodautoscalers/status", "autoscaling"),
+        rule("get update", "*/scale", "*"),
+        rule("list", "pods"),
+        rule("list", "pods", "metrics.k8s.io"),
+        rule("get list", "*", "custom.metrics.k8s.io"),
+        rule("get list", "*", "external.metrics.k8s.io"),
+        _events(),
+    ],
     "node-controller": [
         rule(f"{READ} delete patch update", "nodes"),
         rule("patch update", "nodes/status pods/status"),

@@ -150,7 +150,7 @@ def _operations(resource: Resource, verbs: list[str]) -> Object:
 def _operation(resource: Resource, verb: str) -> Object:
     kind = resource.list_kind if verb == "list" else resource.kind
     name = _schema_of(resource, kind)
-    content = {JSON: {"schema": {"$ref": f"{schema.PREFIX}{name}"}}}
+    content = {JSON: {"schema": {"$ref": f"{schema.PREFIX}{name}"}} if name else {}}
     operation: Object = {
         "responses": {"200": {"description": "OK", "content": content}},
         "x-kubernetes-action": verb,

@@ -12,6 +12,7 @@ from kubesim.apiserver.apiextensions import definition
 from kubesim.apiserver.patch.fields import Cause
 from kubesim.apiserver.validation import (
     apps,
+    autoscaling,
     batch,
     certificates,
     core,
@@ -66,6 +67,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "events": core.event,
     "leases.coordination.k8s.io": core.lease,
     "certificatesigningrequests.certificates.k8s.io": certificates.request,
+    "horizontalpodautoscalers.autoscaling": autoscaling.horizontal_pod_autoscaler,
     "limitranges": policy.limit_range,
     "poddisruptionbudgets.policy": policy.disruption_budget,
     "priorityclasses.scheduling.k8s.io": policy.priority_class,

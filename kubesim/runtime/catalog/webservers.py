@@ -169,5 +169,11 @@ FAMILIES = (
         (2, 0),
         (2, 59),
     ),
+    Family(
+        _names(KUBERNETES, "hpa-example"),
+        _server(demo.hpa_example, "hpa-example", 48_000_000),
+        (0,),
+        (0, 0),
+    ),
     Family(_names(KUBERNETES, "pause"), _server(demo.pause, "pause", 320_000), (2, 0), (3, 10)),
 )

@@ -16,11 +16,12 @@ from kubesim.runtime.signals import LINUX
 Answer = tuple[int, str, str]  # status, content type, body
 Answerer = Callable[[http.Message, bytes, Connection], Answer]
 PLAIN = "text/plain; charset=utf-8"
+BUSY_STEPS = 5000
 GRACEFUL = ("TERM", "INT")
 
 
-async def answer_all(process: Process, port: int, answerer: Answerer) -> int:
-    """Answer every request on a port until TERM."""
+async def answer_all(process: Process, port: int, answerer: Answerer, steps: int = 0) -> int:
+    """Answer every request on a port until TERM, each after so many steps of computing."""
     try:
         listener = listen(process, port)
     except OSError:
@@ -31,6 +32,8 @@ async def answer_all(process: Process, port: int, answerer: Answerer) -> int:
         while request := await http.read_head(connection):
             has_body = "content-length" in request.headers
             body = await http.read_body(connection, request) if has_body else b""
+            for _ in range(steps):
+                await process.checkpoint()
             status, kind, text = answerer(request, body, connection)
             keep = request.headers.get("connection", "").lower() != "close"
             headers = {
@@ -216,3 +219,12 @@ async def pause(process: Process) -> int:
     await stopped.wait()
     await process.write("Shutting down, got signal: Terminated\n", 2)
     return 0
+
+
+async def hpa_example(process: Process) -> int:
+    """Kubernetes' own example for autoscaling: every request computes for a while."""
+
+    def answer(_request: http.Message, _body: bytes, _connection: Connection) -> Answer:
+        return 200, "text/html; charset=UTF-8", "OK!"
+
+    return await answer_all(process, 80, answer, BUSY_STEPS)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kubesim.apiserver.serialization.printers import (
     apps,
+    autoscaling,
     batch,
     certificates,
     coordination,
@@ -24,6 +25,7 @@ _DEFAULT = (NAME, CREATED)
 _GROUPS = (
     core,
     apps,
+    autoscaling,
     batch,
     certificates,
     coordination,

@@ -1,0 +1,1 @@
+"""The resource metrics API: what `kubectl top` and the HorizontalPodAutoscaler read."""
