@@ -43,7 +43,6 @@ def ordinals(stateful_set: Object) -> range:
 def new_pod(stateful_set: Object, template: Object, number: int, revision: str) -> Object:
     """The Pod of one ordinal, made from the template of a revision."""
     made = from_template(template, stateful_set)
-    del made["metadata"]["generateName"]
     name = f"{stateful_set['metadata']['name']}-{number}"
     meta = made["metadata"] | {
         "name": name,

@@ -63,9 +63,11 @@ def replica_set(obj: Object) -> Iterator[Cause]:
 
 
 def daemon_set(obj: Object) -> Iterator[Cause]:
-    """Check a DaemonSet's spec."""
+    """Check a DaemonSet's spec; one without a selector selects nothing, not even its own Pods."""
     spec = obj["spec"]
-    yield from _selector_and_template(spec, "daemonset", "DaemonSet")
+    if "selector" in spec:
+        yield from _selector(spec["selector"], "daemonset")
+    yield from _template(spec["template"], spec.get("selector"), "DaemonSet")
     yield from not_negative(spec.get("minReadySeconds", 0), "spec.minReadySeconds")
     yield from _daemon_strategy(spec["updateStrategy"], "spec.updateStrategy")
     yield from not_negative(spec["revisionHistoryLimit"], "spec.revisionHistoryLimit")
@@ -147,7 +149,7 @@ def replication_controller(obj: Object) -> Iterator[Cause]:
     if template is None:
         yield required("spec.template")
     else:
-        wanted = {"matchLabels": chosen} if chosen else None
+        wanted = {"matchLabels": chosen} if chosen else {}
         yield from _template(template, wanted, "ReplicationController")
 
 
@@ -165,7 +167,7 @@ def _selector_and_template(spec: Object, told: str, kind: str) -> Iterator[Cause
 def _template(template: Object, chosen: Object | None, kind: str) -> Iterator[Cause]:
     """Check the template of Pods that run for ever, and that their owner selects them."""
     given, path = template["metadata"].get("labels", {}), "spec.template"
-    if chosen and not list(selector(chosen, "")) and not matches(chosen, given):
+    if chosen != {} and not list(selector(chosen or {}, "")) and not matches(chosen, given):
         why = "`selector` does not match template `labels`"
         yield invalid(f"{path}.metadata.labels", given or None, why)
     yield from pod_template_spec(template, path)

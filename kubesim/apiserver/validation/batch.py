@@ -73,7 +73,7 @@ def _generated_selector(obj: Object) -> Iterator[Cause]:
     for label, value in expected.items():
         if given.get(label) != value:
             path = f"spec.template.metadata.labels[{label}]"
-            yield invalid(path, given, f"must be '{value}'")
+            yield invalid(path, dict(sorted(given.items())), f"must be '{value}'")
     if not matches(spec["selector"], expected):
         yield invalid("spec.selector", spec["selector"], "`selector` not auto-generated")
 

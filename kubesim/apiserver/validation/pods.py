@@ -33,10 +33,10 @@ def pod(obj: Object) -> Iterator[Cause]:
 
 
 def pod_template_spec(template: Object, path: str) -> Iterator[Cause]:
-    """Check the template of a Pod."""
+    """Check the template of a Pod; the paths leave metadata out, as the real ones do."""
     meta = template["metadata"]
-    yield from labels(meta.get("labels", {}), f"{path}.metadata.labels")
-    yield from annotations(meta.get("annotations", {}), f"{path}.metadata.annotations")
+    yield from labels(meta.get("labels", {}), f"{path}.labels")
+    yield from annotations(meta.get("annotations", {}), f"{path}.annotations")
     yield from pod_spec(template["spec"], f"{path}.spec")
     if template["spec"].get("ephemeralContainers"):
         why = "ephemeral containers not allowed in pod template"
