@@ -31,6 +31,17 @@ def allows(pod: Object, info: NodeInfo) -> bool:
     return required is None or node_selector_matches(required, info.node)
 
 
+def named_nodes(pod: Object) -> set[str]:
+    """The only nodes that a Pod can want, if its affinity names them, as a DaemonSet's does."""
+    named: set[str] = set()
+    for term in (_affinity(pod).get(REQUIRED) or {}).get("nodeSelectorTerms") or ():
+        fields = [each for each in term.get("matchFields") or () if each["operator"] == "In"]
+        if not fields:
+            return set()
+        named.update(fields[0]["values"])
+    return named
+
+
 def score(pod: Object, _: Snapshot, feasible: list[NodeInfo]) -> Scores:
     """Score: the weights of the preferred terms that a node satisfies."""
     preferred = _affinity(pod).get(PREFERRED)

@@ -28,7 +28,7 @@ from kubesim.clientgo.disruption import disrupt
 from kubesim.clientgo.events import SeriesRecorder
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
-from kubesim.scheduler import preemption
+from kubesim.scheduler import nodeaffinity, preemption
 from kubesim.scheduler.cache import Cache
 from kubesim.scheduler.filters import FILTERS, judge
 from kubesim.scheduler.framework import ClusterEvent, PreFilterRejectedError, Rejection, explain
@@ -328,6 +328,7 @@ def find_feasible(pod: Object, snapshot: Snapshot, start: int) -> tuple[list[Nod
     """Nodes that pass every filter, and how many were looked at to find them.
 
     In a large cluster enough of them will do; the next Pod's search begins where this one ended.
+    Where a Pod names its nodes, the others are looked at only to tell why none will do.
     Raises UnschedulableError when there is none.
     """
     if not snapshot.nodes:
@@ -336,6 +337,10 @@ def find_feasible(pod: Object, snapshot: Snapshot, start: int) -> tuple[list[Nod
         test = judge(pod, snapshot)
     except PreFilterRejectedError as error:
         raise _nowhere(snapshot, *error.args) from None
+    named = nodeaffinity.named_nodes(pod)
+    only = [info for info in snapshot.nodes if info.name in named and not test(info)]
+    if only:
+        return only, 0
     enough = enough_feasible(len(snapshot.nodes))
     feasible: list[NodeInfo] = []
     rejected: dict[str, tuple[str, Rejection]] = {}
