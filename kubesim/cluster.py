@@ -7,6 +7,7 @@ from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubesim.apiserver import aggregator
 from kubesim.apiserver.apiextensions import controllers as apiextensions
 from kubesim.apiserver.audit import Audit
 from kubesim.apiserver.auth.authentication import (
@@ -25,6 +26,7 @@ from kubesim.apiserver.auth.tokens import SecretSigner
 from kubesim.apiserver.endpoint import ControlPlaneEndpoint
 from kubesim.apiserver.handlers import streams
 from kubesim.apiserver.registry import compactor
+from kubesim.apiserver.registry.componentstatus import statuses
 from kubesim.apiserver.registry.lookup import Lookup
 from kubesim.apiserver.registry.storage import Object
 from kubesim.apiserver.request import Request, RequestInfo, Response
@@ -134,6 +136,7 @@ class Cluster:
         components = Components(
             self.endpoint, self.store, self.network, self.clock, keys, self._etcd_changed
         )
+        self.server.computed["componentstatuses"] = lambda: statuses(components.is_running)
         for image in component_images(self.config.version, components.programs()):
             self.images.add(image)
         self.links: dict[str, Link] = {}
@@ -168,6 +171,8 @@ class Cluster:
         await bootstrap(
             superuser, self.config, address=address, cluster_info=cluster_info, ca_pem=self._root_ca
         )
+        aggregator_loop = aggregator.run(superuser, self.server.resources, self.clock)
+        self._spawn("kube-aggregator", aggregator_loop)
         proxy = ServiceProxy(self.client("system:kube-proxy"), self.network, self.clock)
         self._spawn("kube-proxy", proxy.run())
         self._spawn("ingress-nginx", ingress_nginx.install(superuser, self.clock))

@@ -6,7 +6,9 @@ Its code is loaded then as well, as a program's is: a cluster answers before all
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from kubesim.apiserver.endpoint import ControlPlaneEndpoint
 from kubesim.clientgo import klog
@@ -56,6 +58,7 @@ class Components:
         self._network = network
         self._clock = clock
         self._keys = keys
+        self._counts: Counter[str] = Counter()
 
     def programs(self) -> Mapping[str, Mapping[str, Program]]:
         """Return what each image holds: programs by name."""
@@ -74,6 +77,18 @@ class Components:
         programs["etcd"]["etcdctl"] = etcdctl(self._store)
         return programs
 
+    def is_running(self, program: str) -> bool:
+        """Whether any node runs a component."""
+        return self._counts[program] > 0
+
+    @contextmanager
+    def _running(self, program: str) -> Iterator[None]:
+        self._counts[program] += 1
+        try:
+            yield
+        finally:
+            self._counts[program] -= 1
+
     def _connect(self, node: str) -> Connect:
         """Return how the components of a control plane node reach its own API server."""
         door = self._endpoint.at(node)
@@ -82,7 +97,8 @@ class Components:
     async def _etcd(self, process: Daemon) -> None:
         self._etcd_changed(process.node, True)
         try:
-            await etcd.run(self._store, process.node, process.ip, process.log, self._clock)
+            with self._running("etcd"):
+                await etcd.run(self._store, process.node, process.ip, process.log, self._clock)
         finally:
             self._etcd_changed(process.node, False)
 
@@ -119,13 +135,15 @@ class Components:
 
         self._say("secure_serving.go:211", f"Serving securely on {LOOPBACK}:10257")
         connect = self._connect(process.node)
-        await ControllerManager(connect, self._clock, process.node, self._keys).run()
+        with self._running("kube-controller-manager"):
+            await ControllerManager(connect, self._clock, process.node, self._keys).run()
 
     async def _scheduler(self, process: Daemon) -> None:
         from kubesim.scheduler import server as scheduler
 
         self._say("secure_serving.go:211", f"Serving securely on {LOOPBACK}:10259")
-        await scheduler.run(self._connect(process.node), self._clock, process.node)
+        with self._running("kube-scheduler"):
+            await scheduler.run(self._connect(process.node), self._clock, process.node)
 
     async def _kube_proxy(self, process: Daemon) -> None:
         self._say("server_linux.go:53", "Using iptables proxy")

@@ -5,7 +5,7 @@ Discovery, the OpenAPI documents, routing and the clients in this process all as
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from kubesim.api.autoscaling import HorizontalPodAutoscalerV1
@@ -45,6 +45,7 @@ class Resources:
     def __init__(self, built_in: Iterable[Resource] = (*RESOURCES, *OLDER)) -> None:
         self._built_in = sorted(built_in, key=_order)
         self._defined: dict[str, tuple[Resource, ...]] = {}
+        self._listeners: list[Callable[[], None]] = []
         self.generation = 0  # counts the changes, for those who keep what they made of the list
         self._index()
 
@@ -59,6 +60,10 @@ class Resources:
         """Serve these versions of a resource for a definition, instead of what it had before."""
         self._defined[definition] = tuple(versions)
         self._index()
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever the list has changed."""
+        self._listeners.append(listener)
 
     def withdraw(self, definition: str) -> None:
         """Serve nothing any more for a definition."""
@@ -91,6 +96,8 @@ class Resources:
             versions = self._by_group.setdefault(resource.group, {})
             versions.setdefault(resource.version, []).append(resource)
         self.generation += 1
+        for listener in self._listeners:
+            listener()
 
 
 def _order(resource: Resource) -> tuple[str, tuple[int, int, int, str], str]:

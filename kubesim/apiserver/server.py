@@ -23,7 +23,7 @@ from kubesim.apiserver.registry.admission import Admission
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaults import apply_defaults
 from kubesim.apiserver.registry.registry import Registry
-from kubesim.apiserver.registry.storage import Object, Storage
+from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse
 from kubesim.apiserver.routing import UNSIMULATED, find, knows_group, nowhere
 from kubesim.apiserver.serialization import forms
@@ -54,7 +54,8 @@ class APIServer:
     """A Kubernetes API server without a transport.
 
     `endpoints` answer the paths that are no resources and not discovery's. `virtual`
-    answers creations of what is not stored, by "plural[.group]" or "plural/subresource".
+    answers creations of what is not stored, by "plural[.group]" or "plural/subresource", and
+    `computed` makes the objects of what is read and not stored.
     `validators` are asked before every write and refuse it by raising.
     `aggregated` answers for groups that another server behind this one serves.
     `connect` answers a Pod's log, exec and attach. `disable_admission` names plugins to leave
@@ -87,6 +88,7 @@ class APIServer:
         discovery = Discovery(self.resources, lambda: self.address)
         self.endpoints: list[Endpoint] = [discovery, OpenAPI(self.resources), *endpoints]
         self.virtual = dict(virtual or {})
+        self.computed: dict[str, Callable[[], Sequence[Object]]] = {}
         self.connect = connect
         self.aggregated: dict[str, Callable[[Call], Awaitable[Response]]] = {}
         reads = Reads(self.registry)
@@ -155,6 +157,8 @@ class APIServer:
         special = (
             f"{resource.plural}/{info.subresource}" if info.subresource else info.full_resource
         )
+        if special in self.computed:
+            return self._answer_computed(call, self.computed[special]())
         if special in self.virtual:
             return await self._answer_virtual(call, self.virtual[special])
         if info.subresource in CONNECTED:
@@ -182,6 +186,14 @@ class APIServer:
     async def _answer_virtual(self, call: Call, handler: VirtualHandler) -> Response:
         answer = await handler(call.info, call.user, call.body_object())
         return call.answer_object(201, answer)
+
+    def _answer_computed(self, call: Call, objects: Sequence[Object]) -> Response:
+        if call.info.verb == "list":
+            return call.answer_list([Stored(obj, 0, call.resource) for obj in objects], {})
+        for obj in objects:
+            if obj["metadata"]["name"] == call.info.name:
+                return call.answer_object(200, obj)
+        raise errors.StatusError(500, f"Component not found: {call.info.name}", reason="")
 
     async def _answer_connect(self, call: Call) -> Response:
         pod = self.registry.get(call.resource, call.info.namespace, call.info.name)

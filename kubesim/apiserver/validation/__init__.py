@@ -11,6 +11,7 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.apiextensions import definition
 from kubesim.apiserver.patch.fields import Cause
 from kubesim.apiserver.validation import (
+    apiregistration,
     apps,
     autoscaling,
     batch,
@@ -35,6 +36,7 @@ NAMES: dict[str, NameCheck] = {
     "namespaces": names.dns_label,
     "services": names.dns_1035_label,
     "certificatesigningrequests.certificates.k8s.io": names.path_segment,
+    "apiservices.apiregistration.k8s.io": names.path_segment,
     f"roles.{_RBAC}": names.path_segment,
     f"rolebindings.{_RBAC}": names.path_segment,
     f"clusterroles.{_RBAC}": names.path_segment,
@@ -72,6 +74,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "poddisruptionbudgets.policy": policy.disruption_budget,
     "priorityclasses.scheduling.k8s.io": policy.priority_class,
     "resourcequotas": policy.resource_quota,
+    "apiservices.apiregistration.k8s.io": apiregistration.api_service,
     _DEFINITIONS: definition.check,
     f"roles.{_RBAC}": rbac.role,
     f"clusterroles.{_RBAC}": rbac.cluster_role,
