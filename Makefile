@@ -37,8 +37,8 @@ lint: $(ready)  ## ruff (format, lint) and mypy
 	@$(python) -m ruff check --quiet .
 	@$(python) -m mypy --no-error-summary
 
-bench: $(ready)  ## time the book, the engine and the grader
-	@$(python) benchmarks/run.py
+bench: $(ready)  ## measure what is promised (ARGS="--real CONTEXT --full --write")
+	@$(python) -m benchmarks $(ARGS)
 
 clean:  ## remove what was built (.venv too); answers and clusters stay
 	@rm -rf _build .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info
