@@ -61,8 +61,7 @@ DEFAULT_NODES = 3
 # quarter of a large cluster's time goes into a search for cycles that are hardly ever there.
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 CONTROL_PLANE = "control-plane"
-NODE_IP = "172.18.0.{}"  # as in the Docker network that kind makes; .1 is its gateway
-POD_CIDR = "10.244.{}.0/24"
+FIRST_NODE = 2  # in the Docker network that kind makes, 172.18.0.0/16, .1 is the gateway
 CONTROL_PLANE_LABELS = (
     "node-role.kubernetes.io/control-plane",
     "node.kubernetes.io/exclude-from-external-load-balancers",
@@ -167,7 +166,7 @@ class Cluster:
         superuser = self.client(*SUPERUSER)
         definitions = apiextensions.run(superuser, self.server.resources, self.clock)
         self._spawn("apiextensions-apiserver", definitions)
-        address = NODE_IP.format(2)
+        address = _node_ip(0)
         await bootstrap(
             superuser, self.config, address=address, cluster_info=cluster_info, ca_pem=self._root_ca
         )
@@ -258,6 +257,18 @@ class Cluster:
         task.add_done_callback(self._tasks.discard)
 
 
+def _node_ip(index: int) -> str:
+    """Return the address of a node in Docker's network."""
+    third, fourth = divmod(index + FIRST_NODE, 256)
+    return f"172.18.{third}.{fourth}"
+
+
+def _pod_cidr(index: int) -> str:
+    """Return the subnet of a node's Pods: of 10.244.0.0/16, and for more nodes of those below."""
+    above, third = divmod(index, 256)
+    return f"10.{244 - above}.{third}.0/24"
+
+
 def _node_configs(nodes: Collection[NodeSpec]) -> Iterator[NodeConfig]:
     """What kubeadm tells each node; a control plane keeps Pods away if there are workers."""
     for index, node in enumerate(nodes):
@@ -266,7 +277,7 @@ def _node_configs(nodes: Collection[NodeSpec]) -> Iterator[NodeConfig]:
             labels |= dict.fromkeys(CONTROL_PLANE_LABELS, "")
             if len(nodes) > 1:
                 taints = [{"key": CONTROL_PLANE_LABELS[0], "effect": "NoSchedule"}]
-        address, pods = NODE_IP.format(index + 2), POD_CIDR.format(index)
+        address, pods = _node_ip(index), _pod_cidr(index)
         yield NodeConfig(node.name, address, pods, labels, taints)
 
 

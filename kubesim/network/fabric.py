@@ -323,9 +323,12 @@ class Network:
 
     async def _namespace(self, ip: str) -> NetworkNamespace:
         """Return who has `ip`, or fail after the time that finding nobody takes."""
-        host = next((each for each in self.nodes.values() if each.namespace.ip == ip), None)
+        namespace = self._pods.get(ip)
+        host = None
+        if namespace is None:
+            host = next((each for each in self.nodes.values() if each.namespace.ip == ip), None)
+            namespace = host.namespace if host else None
         home = host or self._home(ip)
-        namespace = host.namespace if host else self._pods.get(ip)
         if namespace and home and home.up:
             return namespace
         if ip in self.rules.cluster_ips or (home and not home.up):
@@ -338,6 +341,9 @@ class Network:
 
     def _home(self, ip: str) -> NodeNetwork | None:
         """Return the node whose range of Pod addresses contains `ip`."""
+        pod = self._pods.get(ip)
+        if pod:
+            return self.nodes[pod.node]
         try:
             address = ipaddress.ip_address(ip)
         except ValueError:
