@@ -1,6 +1,7 @@
 """`kubelab` on the command line: clusters up and down, and what this machine can run."""
 
 import argparse
+import json
 import os
 import shlex
 import signal
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kubelab import clusters, workspace
 from kubelab.clusters import ClusterError, binaries, doctor
@@ -63,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--all", action="store_true", help="delete all clusters")
     down.set_defaults(run=_down)
 
+    _add_simulation(commands, named)
+    commands.add_parser("doctor", help="see what this machine can run").set_defaults(run=_doctor)
+    commands.add_parser("lab", help="open the labs in JupyterLab").set_defaults(run=_lab)
+    return parser
+
+
+def _add_simulation(commands: Any, named: argparse.ArgumentParser) -> None:
+    """Add what only a simulated cluster can do."""
     clock = commands.add_parser("clock", parents=[named], help="bend the cluster's time")
     clock.set_defaults(run=_clock, speed=None, duration=None)
     hands = clock.add_subparsers(metavar="ACTION")
@@ -88,9 +97,16 @@ def _parser() -> argparse.ArgumentParser:
     undo.add_argument("fault")
     undo.set_defaults(run=_undo_fault)
 
-    commands.add_parser("doctor", help="see what this machine can run").set_defaults(run=_doctor)
-    commands.add_parser("lab", help="open the labs in JupyterLab").set_defaults(run=_lab)
-    return parser
+    save = commands.add_parser("save", parents=[named], help="save the whole cluster to a file")
+    save.add_argument("file", type=Path)
+    save.set_defaults(run=_save)
+    load = commands.add_parser("load", help="go on with a cluster that was saved")
+    load.add_argument("file", type=Path)
+    load.set_defaults(run=_load)
+    history = commands.add_parser(
+        "history", parents=[named], help="print all that has happened, as JSON lines"
+    )
+    history.set_defaults(run=_history)
 
 
 def _up(args: argparse.Namespace) -> int:
@@ -128,6 +144,26 @@ def _kubectl(args: argparse.Namespace) -> NoReturn:
     arguments = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
     environment = {**os.environ, "KUBECONFIG": str(_found(args.name).kubeconfig)}
     os.execve(program, [program, *arguments], environment)  # noqa: S606 - no shell is wanted
+
+
+def _save(args: argparse.Namespace) -> int:
+    cluster = _found(args.name)
+    cluster.save(args.file)
+    say(f"cluster {cluster.name}: saved to {args.file}")
+    return 0
+
+
+def _load(args: argparse.Namespace) -> int:
+    cluster = clusters.load(args.file)
+    say(str(cluster))
+    print(f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
+    return 0
+
+
+def _history(args: argparse.Namespace) -> int:
+    for line in _found(args.name).history():
+        print(json.dumps(line, ensure_ascii=False))
+    return 0
 
 
 def _list_faults(args: argparse.Namespace) -> int:

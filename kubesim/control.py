@@ -8,6 +8,7 @@ everything (`nonResourceURLs: ["*"]`) gets past authorization here.
     POST /kubesim/v1/clock/speed          {"speed": 60}, 0 stops the clock
     POST /kubesim/v1/nodes/NAME/stop      and /start
     POST /kubesim/v1/images               {"image": "registry/name:tag"}
+    GET  /kubesim/v1/history              JSON lines, see kubesim.history
     GET  /kubesim/v1/faults
     POST /kubesim/v1/faults               {"kind": "node-slow", "target": NODE, "seconds": 2}
     DELETE /kubesim/v1/faults/NAME
@@ -17,10 +18,13 @@ import json
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
+from kubesim import history
 from kubesim.apiserver import errors
+from kubesim.apiserver.audit import Audit
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response, text_response
 from kubesim.clock import MAX_SPEED, Clock
+from kubesim.etcd.store import Etcd
 from kubesim.faults import FaultError, Faults
 
 PREFIX = ["kubesim", "v1"]
@@ -32,6 +36,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 class Machines(Protocol):
     """What the knobs turn."""
+
+    store: Etcd
+    audit: Audit
 
     @property
     def clock(self) -> Clock:
@@ -65,17 +72,21 @@ class Control:
             return None
         match request.method, parts[2:]:
             case "GET", ["clock"]:
-                return self._clock()
+                answer = self._clock()
             case "POST", ["clock", "advance" | "speed" as hand]:
                 turn = self._advance if hand == "advance" else self._set_speed
-                return await turn(_body(request))
+                answer = await turn(_body(request))
             case "POST", ["nodes", name, "stop" | "start" as action]:
-                return await self._switch(name, action)
+                answer = await self._switch(name, action)
             case "POST", ["images"]:
-                return self._add_image(_body(request))
-            case method, ["faults", *name]:
-                return await self._answer_faults(method, name, request)
-        raise _no_such_path()
+                answer = self._add_image(_body(request))
+            case "GET", ["history"]:
+                answer = self._history()
+            case method, ["faults", *names]:
+                answer = await self._answer_faults(method, names, request)
+            case _:
+                raise _no_such_path()
+        return answer
 
     async def _answer_faults(self, method: str, name: list[str], request: Request) -> Response:
         match method, name:
@@ -128,6 +139,11 @@ class Control:
             raise errors.bad_request(str(error)) from None
         return _answer(image=reference)
 
+    def _history(self) -> Response:
+        told = history.lines(self._machines.store, self._machines.audit.events)
+        text = "".join(f"{line}\n" for line in told)
+        return Response(200, {"content-type": "application/x-ndjson"}, text.encode())
+
     def _list_faults(self) -> Response:
         kinds = {
             name: {"target": kind.target, "effect": kind.effect, "seconds": kind.seconds}
@@ -168,8 +184,8 @@ def only_control(handle: Handler) -> Handler:
 def _no_such_path() -> errors.StatusError:
     return errors.no_such_resource(
         f"{NOTE}: GET clock, POST clock/advance, POST clock/speed, POST nodes/NAME/stop, "
-        "POST nodes/NAME/start, POST images, GET faults, POST faults and DELETE faults/NAME "
-        "are all there is"
+        "POST nodes/NAME/start, POST images, GET history, GET faults, POST faults and "
+        "DELETE faults/NAME are all there is"
     )
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "default_name",
     "find",
     "known",
+    "load",
     "start",
 ]
 
@@ -78,6 +79,24 @@ def create(name: str, config: Path | Mapping[str, Any], engine: str | None = Non
     chosen = engine or choose(None, ClusterDirectory(default_name())).engine
     _engine(chosen).require("create-cluster")
     return start(chosen, name, config=config)
+
+
+def load(path: Path | str) -> Cluster:
+    """Return a cluster that `Cluster.save` wrote to a file, running on from where it was.
+
+    It has the name that it had. Raises ClusterError if there is one of that name.
+    """
+    from kubelab.clusters import saving
+    from kubelab.clusters.embedded import Embedded
+
+    directory = ClusterDirectory(saving.saved_name(Path(path)))
+    with directory.lock():
+        if directory.load():
+            raise ClusterError(
+                f"There is a cluster {directory.name} already.",
+                f"Save it if you need it, then delete it: `kubelab down --name {directory.name}`.",
+            )
+        return Embedded.load(directory, Path(path))
 
 
 def find(name: str | None = None) -> Cluster | None:

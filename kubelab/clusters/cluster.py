@@ -1,9 +1,10 @@
 """What every cluster can do, whichever engine runs it."""
 
+import json
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -17,7 +18,14 @@ from kubelab.clusters.errors import CapabilityMissing, ClusterError
 from kubelab.clusters.faults import Faults
 from kubelab.clusters.state import ClusterDirectory
 
-CAPABILITIES = ("stop-node", "load-image", "advance-time", "inject-faults", "create-cluster")
+CAPABILITIES = (
+    "stop-node",
+    "load-image",
+    "advance-time",
+    "inject-faults",
+    "save",
+    "create-cluster",
+)
 
 
 @dataclass(frozen=True)
@@ -172,6 +180,26 @@ class Cluster(ABC):
         """What can be broken on command: `faults.inject("node-partitioned", "kubelab-worker")`."""
         self.require("inject-faults")
         return self._faults()
+
+    def save(self, path: Path | str) -> None:
+        """Save the whole cluster to a file; `clusters.load` makes it go on from there."""
+        self.require("save")
+        self._save(Path(path))
+
+    def history(self) -> Iterator[dict[str, Any]]:
+        """Yield what has happened: every revision of every object, then the audit events.
+
+        Each is a dict whose "type" is "revision" (with revision, key, change, object) or "audit"
+        (with event).
+        """
+        self.require("save")
+        yield from map(json.loads, self._history().splitlines())
+
+    def _save(self, path: Path) -> None:
+        raise NotImplementedError
+
+    def _history(self) -> str:
+        raise NotImplementedError
 
     def _faults(self) -> Faults:
         raise NotImplementedError

@@ -18,6 +18,7 @@ import yaml
 
 from kubelab import waiting
 from kubelab.clusters import config as cluster_config
+from kubelab.clusters import saving
 from kubelab.clusters.cluster import Cluster, Plan
 from kubelab.clusters.errors import ClusterError
 from kubelab.clusters.faults import Faults
@@ -143,9 +144,34 @@ class Embedded(Cluster):
         """Return where the simulation's own knobs are, also while no API server answers."""
         return int(json.loads((self._data / "cluster.json").read_text())["control_port"])
 
+    def _save(self, path: Path) -> None:
+        saving.save(self._data, self._directory.config, path)
+
+    @classmethod
+    def load(cls, directory: ClusterDirectory, source: Path) -> Self:
+        """Make the cluster of a file that `save` wrote go on, in a directory of its name."""
+        cluster = cls(directory)
+        directory.make()
+        saving.unpack(source, cluster._data, directory.config)
+        try:
+            directory.save(_record(cluster._serve(complete=False), complete=True))
+            cluster._copy_kubeconfig()
+            cluster._wait_until_ready(timeout=START_TIMEOUT)
+        except BaseException:
+            cluster._delete()
+            raise
+        return cluster
+
+    def _history(self) -> str:
+        return self._ask("history", None, "GET").decode()
+
     def _control(
         self, path: str, body: dict[str, Any] | None = None, method: str = "POST"
     ) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._ask(path, body, method))
+        return answer
+
+    def _ask(self, path: str, body: dict[str, Any] | None, method: str) -> bytes:
         """Call one of the simulation's own paths, which the official client does not know."""
         configuration = self.api_client().configuration
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
@@ -158,7 +184,7 @@ class Embedded(Cluster):
         )
         try:
             with urllib.request.urlopen(request, context=context, timeout=CONTROL_TIMEOUT) as said:  # noqa: S310
-                answer: dict[str, Any] = json.load(said)
+                answer: bytes = said.read()
                 return answer
         except urllib.error.HTTPError as error:
             raise ClusterError(_message(error.read()) or str(error)) from None

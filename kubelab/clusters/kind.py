@@ -44,6 +44,7 @@ class Kind(Cluster):
     engine = "kind"
     missing: ClassVar = {
         "advance-time": "the clock of a real cluster cannot be moved, only waited",
+        "save": "of a real cluster only etcd can be saved, with `etcdctl snapshot save`",
         "inject-faults": "a real cluster is broken by hand: stop_node, docker, iptables",
     }
 

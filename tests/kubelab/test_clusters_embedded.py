@@ -183,3 +183,38 @@ def test_an_api_server_that_is_down_answers_nobody_and_comes_back(embedded):
     cluster.faults.undo_all()
     waiting.until(cluster.answers, timeout=60, what="the API server to run")
     cluster.delete()
+
+
+def test_a_cluster_is_saved_to_a_file_and_goes_on_from_it(embedded, tmp_path, capsys):
+    cluster = clusters.start(nodes=1)
+    core = CoreV1Api(cluster.api_client())
+    made = core.create_namespaced_config_map("default", {"metadata": {"name": "kept"}})
+    saved = tmp_path / "cluster.tgz"
+    assert cli.main(["save", str(saved)]) == 0
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    core.create_namespaced_config_map("default", {"metadata": {"name": "later"}})
+    assert cli.main(["load", str(saved)]) == 1
+    assert f"There is a cluster {cluster.name} already" in capsys.readouterr().err
+    cluster.delete()
+    loaded = clusters.load(saved)
+    core = CoreV1Api(loaded.api_client())
+    kept = core.read_namespaced_config_map("kept", "default")
+    assert kept.metadata.uid == made.metadata.uid
+    names = [each.metadata.name for each in core.list_namespaced_config_map("default").items]
+    assert "later" not in names
+    history = list(loaded.history())
+    [line] = [each for each in history if each.get("key") == "/registry/configmaps/default/kept"]
+    assert line["change"] == "PUT"
+    assert line["object"]["metadata"]["uid"] == made.metadata.uid
+    assert {each["type"] for each in history} == {"revision", "audit"}
+    loaded.delete()
+
+
+def test_a_file_that_is_no_saved_cluster_is_refused(embedded, tmp_path):
+    other = tmp_path / "other"
+    with pytest.raises(ClusterError, match="cannot be read: No such file"):
+        clusters.load(other)
+    other.write_text("mine")
+    with pytest.raises(ClusterError, match="is not a saved cluster"):
+        clusters.load(other)
+    assert clusters.known() == []

@@ -1,6 +1,7 @@
 """What was acknowledged is kept: through kill -9 at any moment, and when there is no room."""
 
 import asyncio
+import os
 import resource
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import kubesim
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.server import APIServer
 from kubesim.clientgo.client import Client
@@ -27,6 +29,7 @@ def test_nothing_acknowledged_is_lost_however_often_the_server_is_killed(tmp_pat
         text=True,
         timeout=300,
         check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(kubesim.__file__).parents[1])},
     )
     assert done.returncode == 0, done.stderr
     rounds, acknowledged = map(int, done.stdout.split())
