@@ -24,7 +24,7 @@ from kubesim.apiserver.auth.node_restriction import restrict_nodes
 from kubesim.apiserver.auth.reviews import Reviews
 from kubesim.apiserver.auth.tokens import SecretSigner
 from kubesim.apiserver.endpoint import ControlPlaneEndpoint
-from kubesim.apiserver.handlers import streams
+from kubesim.apiserver.handlers import proxy, streams
 from kubesim.apiserver.registry import compactor
 from kubesim.apiserver.registry.componentstatus import statuses
 from kubesim.apiserver.registry.lookup import Lookup
@@ -243,13 +243,21 @@ class Cluster:
         server.virtual = Reviews(tokens, authorizer, rbac, objects, self.clock).handlers()
         return server
 
-    async def _connect(self, info: RequestInfo, request: Request, pod: Object) -> Response:
+    async def _connect(self, info: RequestInfo, request: Request, obj: Object) -> Response:
         servers = {
             name: kubelet.server
             for name, kubelet in self._kubelets.items()
             if not self.links[name].cut
         }
-        return await streams.connect(info, request, pod, servers)
+        if info.subresource != "proxy":
+            return await streams.connect(info, request, obj, servers)
+        host = self.network.nodes[next(iter(self.nodes))].namespace
+        objects = Lookup(self.server.storage)
+
+        def endpoints(namespace: str, name: str) -> Object | None:
+            return objects.get("endpoints", name, namespace)
+
+        return await proxy.connect(info, request, obj, proxy.Surroundings(host, endpoints, servers))
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_watched(name, work), name=name)

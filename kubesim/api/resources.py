@@ -99,6 +99,7 @@ def _status(kind: str, *others: Subresource) -> tuple[Subresource, ...]:
 _SCALE = Subresource("scale", "Scale", STATUS, "autoscaling", "v1")
 _RBAC = "rbac.authorization.k8s.io"
 _NETWORKING = "networking.k8s.io"
+_PROXIED = ("create", "delete", "get", "patch", "update")
 _AUTHENTICATION = "authentication.k8s.io"
 _AUTHORIZATION = "authorization.k8s.io"
 
@@ -153,7 +154,7 @@ RESOURCES: tuple[Resource, ...] = (
         "Node",
         namespaced=False,
         short_names=("no",),
-        subresources=_status("Node"),
+        subresources=_status("Node", Subresource("proxy", "NodeProxyOptions", _PROXIED)),
         stored_as="minions",
         field_labels=("spec.unschedulable",),
     ),
@@ -183,6 +184,7 @@ RESOURCES: tuple[Resource, ...] = (
             Subresource("exec", "PodExecOptions", ("create", "get")),
             Subresource("log", "Pod", ("get",)),
             Subresource("portforward", "PodPortForwardOptions", ("create", "get")),
+            Subresource("proxy", "PodProxyOptions", _PROXIED),
         ),
         field_labels=(
             "spec.nodeName",
@@ -224,7 +226,7 @@ RESOURCES: tuple[Resource, ...] = (
         "Service",
         short_names=("svc",),
         categories=("all",),
-        subresources=_status("Service"),
+        subresources=_status("Service", Subresource("proxy", "ServiceProxyOptions", _PROXIED)),
         stored_as="services/specs",
         field_labels=("spec.clusterIP", "spec.type"),
     ),

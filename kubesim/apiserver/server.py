@@ -17,6 +17,7 @@ from kubesim.apiserver.auth.authorization import Authorizer, forbidden
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers.discovery import Discovery
 from kubesim.apiserver.handlers.openapi import OpenAPI
+from kubesim.apiserver.handlers.proxy_target import target_of
 from kubesim.apiserver.handlers.reads import Reads
 from kubesim.apiserver.handlers.writes import Writes
 from kubesim.apiserver.registry.admission import Admission
@@ -58,8 +59,9 @@ class APIServer:
     `computed` makes the objects of what is read and not stored.
     `validators` are asked before every write and refuse it by raising.
     `aggregated` answers for groups that another server behind this one serves.
-    `connect` answers a Pod's log, exec and attach. `disable_admission` names plugins to leave
-    out, as --disable-admission-plugins does. A part that is not given lets everything pass.
+    `connect` answers a Pod's log, exec and attach, and what is proxied. `disable_admission` names
+    plugins to leave out, as --disable-admission-plugins does. A part that is not given lets
+    everything pass.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where all parts meet
@@ -196,13 +198,16 @@ class APIServer:
         raise errors.StatusError(500, f"Component not found: {call.info.name}", reason="")
 
     async def _answer_connect(self, call: Call) -> Response:
-        pod = self.registry.get(call.resource, call.info.namespace, call.info.name)
+        info = call.info
+        name = target_of(info).name if info.subresource == "proxy" else info.name
+        found = self.registry.get(call.resource, info.namespace, name)
         if not self.connect:
-            raise errors.no_such_resource(f"pods/{call.info.subresource}: {UNSIMULATED}")
-        return await self.connect(call.info, call.request, pod.object)
+            what = f"{info.full_resource}/{info.subresource}"
+            raise errors.no_such_resource(f"{what}: {UNSIMULATED}")
+        return await self.connect(info, call.request, found.object)
 
 
-CONNECTED = ("log", "exec", "attach", "portforward")
+CONNECTED = ("log", "exec", "attach", "portforward", "proxy")
 
 
 def _may_be_stale(call: Call) -> bool:

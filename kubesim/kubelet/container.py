@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from enum import Enum
 
+from kubesim.apimachinery import quantity
 from kubesim.apimachinery.objects import Object, object_reference, timestamp
 from kubesim.kubelet import probes
 from kubesim.kubelet.backoff import Backoff
@@ -172,6 +173,7 @@ class ContainerRunner:
     def _terminated(self, container: Container) -> Object:
         code = container.exit_code or 0
         reason = "Completed" if code == 0 else "Error"
+        reason = "OOMKilled" if container.world.cgroup.out_of_memory else reason
         started, finished = container.started_at, container.finished_at
         assert finished is not None
         result: Object = {
@@ -321,7 +323,7 @@ class ContainerRunner:
         self._image_status = (image.reference, image.id)
         try:
             variables, mounts = await self._pod.surroundings(self.spec)
-            who = credentials(self._pod.pod, self.spec)
+            who = credentials(self._pod.pod, self.spec, image)
         except (MissingSourceError, RootRefusedError) as error:
             self._event("Warning", "Failed", f"Error: {error}")
             raise NotStartedError(
@@ -340,6 +342,7 @@ class ContainerRunner:
             self.spec.get("tty", False),
             who,
             read_only_root(self.spec),
+            *_limits(self.spec),
         )
 
     def _with_message_file(self, mounts: list[MountPoint]) -> list[MountPoint]:
@@ -476,6 +479,16 @@ class ContainerRunner:
 
 async def _nothing() -> None:
     return
+
+
+def _limits(container: Object) -> tuple[int | None, float | None]:
+    """Return how much memory and how many cores a container may use."""
+    limits = (container.get("resources") or {}).get("limits") or {}
+    memory, cpu = limits.get("memory"), limits.get("cpu")
+    return (
+        int(quantity.parse(memory)) if memory else None,
+        float(quantity.parse(cpu)) if cpu else None,
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 
 from kubesim.apimachinery.objects import Object
 from kubesim.clientgo.client import Client
@@ -167,6 +168,11 @@ class Kubelet:
         self._workers.pop(uid, None)
         if not task.cancelled() and task.exception():
             log.error("pod worker %s failed", uid, exc_info=task.exception())
+
+    @property
+    def workers(self) -> Collection[PodWorker]:
+        """The workers of all Pods."""
+        return [*self._workers.values(), *(self._static.workers() if self._static else [])]
 
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """Return the worker of a Pod."""

@@ -4,13 +4,16 @@ Users, groups, the read-only root and the ownership of volumes are simulated. Ca
 seccomp, AppArmor and SELinux are taken and change nothing: no simulated program needs them.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from kubesim.apimachinery.objects import Object
 from kubesim.kubelet.volumes import PodVolume
-from kubesim.runtime.filesystem import SETGID, Credentials, Directory, Link, Node
+from kubesim.runtime.catalog.family import Image
+from kubesim.runtime.filesystem import SETGID, Credentials, Directory, FileSystem, Link, Node
+from kubesim.runtime.users import user_numbers
 
-IMAGE_USER = 0  # every simulated image runs as root unless told otherwise
+EPOCH = datetime.fromtimestamp(0, UTC)
 READ_FOR_GROUP = 0o440
 ENTER_FOR_GROUP = 0o110
 
@@ -19,22 +22,44 @@ class RootRefusedError(Exception):
     """The container must not run as root, and would; the message is the kubelet's."""
 
 
-def credentials(pod: Object, container: Object) -> Credentials:
+def credentials(pod: Object, container: Object, image: Image) -> Credentials:
     """Return who a container's processes are. Raises RootRefusedError."""
     of_pod = pod["spec"].get("securityContext") or {}
     user = _effective(pod, container, "runAsUser")
-    if _effective(pod, container, "runAsNonRoot") and not (IMAGE_USER if user is None else user):
-        metadata = pod["metadata"]
-        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
-        why = "container's runAsUser breaks non-root policy"
-        if user is None:
-            why = "container has runAsNonRoot and image will run as root"
-        raise RootRefusedError(f'{why} (pod: "{where}", container: {container["name"]})')
+    if _effective(pod, container, "runAsNonRoot"):
+        _check_not_root(pod, container, image, user)
     groups = [*(of_pod.get("supplementalGroups") or [])]
     if of_pod.get("fsGroup") is not None:
         groups.append(of_pod["fsGroup"])
     group = _effective(pod, container, "runAsGroup")
-    return Credentials(user or IMAGE_USER, group or 0, tuple(sorted(set(groups))))
+    uid, gid = (user, 0) if user is not None else _image_user(image)
+    return Credentials(uid, gid if group is None else group, tuple(sorted(set(groups))))
+
+
+def _check_not_root(pod: Object, container: Object, image: Image, user: int | None) -> None:
+    """Refuse a container that would run as root (verifyRunAsNonRoot)."""
+    if user is not None:
+        why = "" if user else "container's runAsUser breaks non-root policy"
+    elif image.user and not image.user.isdigit():
+        why = (
+            f"container has runAsNonRoot and image has non-numeric user ({image.user}), "
+            "cannot verify user is non-root"
+        )
+    else:
+        is_root = not int(image.user or 0)
+        why = "container has runAsNonRoot and image will run as root" if is_root else ""
+    if why:
+        metadata = pod["metadata"]
+        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        raise RootRefusedError(f'{why} (pod: "{where}", container: {container["name"]})')
+
+
+def _image_user(image: Image) -> tuple[int, int]:
+    """Return the numbers of the user that an image names, which its /etc/passwd may know."""
+    if not image.user or image.user.isdigit():
+        return int(image.user or 0), 0
+    files = FileSystem(image.build(lambda: EPOCH).root, lambda: EPOCH)
+    return user_numbers(files).get(image.user, (0, 0))
 
 
 def read_only_root(container: Object) -> bool:

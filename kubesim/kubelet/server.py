@@ -1,15 +1,18 @@
 """What the API server asks of a kubelet: logs, commands, connections (the real port 10250)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from kubesim.apimachinery.objects import Object
 from kubesim.apiserver import errors
 from kubesim.clock import Clock
 from kubesim.kubelet.container import ContainerRunner
 from kubesim.kubelet.node import NodeConfig
+from kubesim.kubelet.pages import Page, page
 from kubesim.kubelet.pod_worker import PodWorker
+from kubesim.kubelet.stats import summary
 from kubesim.network.fabric import Connection
 from kubesim.runtime.attachment import Attachment
 from kubesim.runtime.container import Execution, Sandbox, StartError
@@ -100,6 +103,13 @@ class KubeletServer(Protocol):
         Raises RefusedError if the Pod does not run.
         """
 
+    @property
+    def answers(self) -> bool:
+        """Whether the node has power."""
+
+    def page(self, path: str) -> Page | None:
+        """Return a page of the kubelet's own, such as /healthz; None if there is none."""
+
 
 class Pods(Protocol):
     """Where the server finds what it serves."""
@@ -112,6 +122,10 @@ class Pods(Protocol):
     def active(self) -> asyncio.Event:
         """Set while the kubelet's process runs."""
 
+    @property
+    def workers(self) -> Collection[PodWorker]:
+        """The workers of all Pods."""
+
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """Return the worker of a Pod."""
 
@@ -123,6 +137,21 @@ class ContainerServer:
         self._config = config
         self._clock = clock
         self._pods = pods
+        self._started = clock.now()
+
+    @property
+    def answers(self) -> bool:
+        """Whether the node has power."""
+        return self._pods.running
+
+    def page(self, path: str) -> Page | None:
+        """Return a page of the kubelet's own; see KubeletServer.page."""
+        return page(path, self._pods.workers, self.summary)
+
+    def summary(self) -> Object:
+        """Return what the node and its containers use, as /stats/summary tells."""
+        now = self._clock.now()
+        return summary(self._config.name, self._started, self._pods.workers, now)
 
     def logs(  # noqa: PLR0913 - the options of the API
         self,

@@ -12,6 +12,7 @@ from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime import procfs
 from kubesim.runtime.attachment import Attachment, StandardStreams
 from kubesim.runtime.catalog.family import Image
+from kubesim.runtime.cgroup import Cgroup
 from kubesim.runtime.commands import find_program
 from kubesim.runtime.filesystem import (
     ROOT,
@@ -60,6 +61,8 @@ class ContainerConfig:
     terminal: bool = False
     credentials: Credentials = ROOT
     read_only_root: bool = False
+    memory_limit: int | None = None
+    cpu_limit: float | None = None
 
     @property
     def argv(self) -> list[str]:
@@ -108,6 +111,7 @@ class Container:
             sandbox.network,
             config.image.programs,
             sandbox.processes or ProcessTable(),
+            Cgroup(clock, config.memory_limit, config.cpu_limit),
             config.credentials,
         )
         self.environment = {

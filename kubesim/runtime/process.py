@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from kubesim.clock import Clock
 from kubesim.network.fabric import NetworkNamespace
+from kubesim.runtime.cgroup import Cgroup, program_memory
 from kubesim.runtime.filesystem import (
     READ,
     ROOT,
@@ -33,6 +34,7 @@ MAX_PROCESSES = 256
 SLICE = 200  # steps that a container's processes may take before others get their turn
 MAX_CAPTURE = 4 * 1024 * 1024  # bytes
 PAUSE = 0.004  # seconds that they then wait, so that a busy loop leaves half of a core
+STEP = PAUSE / SLICE  # CPU seconds that a step counts for: a busy loop uses one core
 IGNORED_BY_DEFAULT = {LINUX[name] for name in ("CHLD", "CONT", "URG", "WINCH")}
 SIGKILL, SIGSEGV, SIGPIPE = LINUX["KILL"], LINUX["SEGV"], LINUX["PIPE"]
 
@@ -54,6 +56,7 @@ class World:
     network: NetworkNamespace
     programs: Mapping[str, Program]
     processes: "ProcessTable"
+    cgroup: Cgroup
     credentials: Credentials = ROOT
     steps: int = 0
     busy_until: float = 0.0
@@ -61,6 +64,16 @@ class World:
     def program(self, node: Node) -> Program | None:
         """Return the program that the executable `node` stands for."""
         return self.programs.get(node.program) if isinstance(node, Binary) else None
+
+    def memory(self) -> int:
+        """Return how many bytes the container's processes hold."""
+        everybody = self.processes.by_pid.values()
+        return sum(each.memory for each in everybody if each.world is self)
+
+    def run_out_of_memory(self) -> None:
+        """Kill the whole container, as the kernel does for the kubelet (memory.oom.group)."""
+        self.cgroup.out_of_memory = True
+        self.kill_all()
 
     def kill_all(self) -> None:
         """Kill every process of the container."""
@@ -119,6 +132,7 @@ class Process:
         self.descriptors = {number: file.acquire() for number, file in descriptors.items()}
         self.at_exit: list[Callable[[], None]] = []
         self.status: int | None = None
+        self._held = 0
         self._ended = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(program))
         self._task.add_done_callback(self._finish)
@@ -135,6 +149,9 @@ class Process:
             return 1
         except RecursionError:
             return 128 + SIGSEGV
+        except MemoryError:
+            self.world.run_out_of_memory()
+            return 128 + SIGKILL
 
     async def _last_words(self, error: OSError) -> None:
         with contextlib.suppress(OSError):
@@ -208,13 +225,29 @@ class Process:
         self.killed = number
         self._task.cancel()
 
+    @property
+    def memory(self) -> int:
+        """How many bytes it holds."""
+        return program_memory(self.name) + self._held
+
+    def allocate(self, size: int) -> None:
+        """Hold `size` more bytes, or less if it is negative.
+
+        Raises MemoryError, which ends the container, when that is more than the container may.
+        """
+        self._held = max(0, self._held + size)
+        if size > 0 and not self.world.cgroup.fits(self.world.memory()):
+            raise MemoryError
+
     async def checkpoint(self) -> None:
         """Take a step; the container's processes share its CPU time and wait when it is used up."""
         world = self.world
         world.steps += 1
+        world.cgroup.charge(STEP)
         if world.steps % SLICE == 0:
-            world.busy_until = self.clock.monotonic() + PAUSE
-        while (left := world.busy_until - self.clock.monotonic()) > 0:
+            world.busy_until = self.clock.monotonic() + PAUSE / world.cgroup.share
+        left = world.busy_until - self.clock.monotonic()
+        if left > 0:  # and not while: who has waited once takes its step, or would starve
             await self.clock.sleep(left)
 
     # Files
@@ -309,10 +342,12 @@ class Process:
         file = self.stdin if name == "-" else self.open(name)
         data = bytearray()
         while chunk := await file.read():
-            data += chunk
+            self.allocate(len(chunk))
             await self.checkpoint()
+            data += chunk
             if len(data) > 4 * MAX_CAPTURE:
                 raise failure(errno.ENOMEM, name)
+        self.allocate(-len(data))
         return bytes(data)
 
 

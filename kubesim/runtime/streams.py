@@ -60,7 +60,13 @@ class Null(OpenFile):
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """Return the filler, `size` times."""
-        return self._filler * size
+        return self._filler * min(size, MAX_FILE_SIZE)
+
+    async def read_line(self) -> bytes:
+        """Never find the end of the line, which fills all the memory there is."""
+        if self._filler:
+            raise MemoryError
+        return b""
 
     async def write(self, data: bytes) -> None:
         """Drop `data`."""

@@ -17,6 +17,12 @@ def user_names(files: FileSystem) -> dict[int, str]:
     return {int(row[2]): row[0] for row in rows if len(row) > 3 and row[2].isdigit()}
 
 
+def user_numbers(files: FileSystem) -> dict[str, tuple[int, int]]:
+    """Return the numbers of users and of their groups, by name."""
+    rows = [row for row in _table(files, "/etc/passwd") if len(row) > 3]
+    return {row[0]: (int(row[2]), int(row[3])) for row in rows}
+
+
 def group_names(files: FileSystem) -> dict[int, str]:
     """Return the groups that /etc/group names."""
     rows = _table(files, "/etc/group")

@@ -155,10 +155,14 @@ class Inputs:
     async def contents(self) -> AsyncIterator[tuple[str, bytes]]:
         """Yield name and whole content of each file."""
         async for name, file in self.files():
-            data = bytearray()
+            data, size = bytearray(), 0
             while chunk := await file.read():
+                self._process.allocate(len(chunk))
                 await self._process.checkpoint()
-                data += chunk
-                if len(data) > MAX_FILE_SIZE:
-                    raise AppletError("out of memory")
+                size += len(chunk)
+                if size <= MAX_FILE_SIZE:  # what comes beyond is counted, not kept
+                    data += chunk
+            if size > MAX_FILE_SIZE:
+                raise AppletError("out of memory")
             yield name, bytes(data)
+            self._process.allocate(-size)

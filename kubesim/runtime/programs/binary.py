@@ -69,6 +69,7 @@ async def _copy(
     process: Process, source: OpenFile, target: OpenFile, block: int, count: str | None
 ) -> tuple[int, int, int]:
     """Copy; return how many blocks were full and partial, and the exit status."""
+    process.allocate(block)
     full = partial = 0
     limit = None if count is None else size(count)
     while limit is None or full + partial < limit:

@@ -17,7 +17,7 @@ DEATHS = {
     LINUX["SEGV"]: "Segmentation fault",
     LINUX["TERM"]: "Terminated",
 }
-MAX_VALUE = 4 * 1024 * 1024
+MAX_VALUE = 64 * 1024 * 1024
 
 
 class Jump(Exception):  # noqa: N818 - control flow, not an error
@@ -76,8 +76,9 @@ class ShellState(ABC):
 
     def assign(self, name: str, value: str) -> None:
         """Set a variable."""
-        if len(value) > MAX_VALUE:
-            raise ExpansionError("out of memory")
+        self.process.allocate(len(value) - len(self.variables.get(name, "")))
+        if len(value) > MAX_VALUE:  # much more than any node would go on with
+            raise MemoryError
         self.variables[name] = value
 
     def environment(self) -> dict[str, str]:

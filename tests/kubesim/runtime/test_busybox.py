@@ -34,16 +34,14 @@ async def test_a_fork_bomb_is_stopped_by_the_limit_of_processes(make_machine):
     await machine.finish(bomb)
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("x=ab; while :; do x=$x$x; done", "out of memory"),
-        ("echo x > /f; while cat /f /f > /g; do mv /g /f; done; exit 1", "No space left on device"),
-    ],
-)
-async def test_memory_and_disk_are_bounded(make_machine, script, message):
+async def test_memory_is_bounded(make_machine):
+    assert (await make_machine().sh("x=ab; while :; do x=$x$x; done"))[2] == 137
+
+
+async def test_disk_is_bounded(make_machine):
+    script = "echo x > /f; while cat /f /f > /g; do mv /g /f; done; exit 1"
     _, errors, status = await make_machine().sh(script)
-    assert message in errors
+    assert "No space left on device" in errors
     assert status != 0
 
 
