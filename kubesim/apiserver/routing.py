@@ -61,11 +61,7 @@ def _subresource_hint(info: RequestInfo) -> str:
 
 
 UNSIMULATED_SUBRESOURCES = {
-    ("nodes", "proxy"),
-    ("pods", "ephemeralcontainers"),
-    ("pods", "proxy"),
     ("pods", "resize"),
-    ("services", "proxy"),
 }
 
 

@@ -36,6 +36,15 @@ class Role(Enum):
     INIT = "init"
     SIDECAR = "sidecar"
     MAIN = "main"
+    EPHEMERAL = "ephemeral"
+
+
+GROUPS = {
+    Role.INIT: "initContainers",
+    Role.SIDECAR: "initContainers",
+    Role.MAIN: "containers",
+    Role.EPHEMERAL: "ephemeralContainers",
+}
 
 
 class ContainerRunner:
@@ -53,6 +62,7 @@ class ContainerRunner:
         self.launched = asyncio.Event()
         self.ready = False
         self.ran_before = False
+        self.launching = False
         self._pod = pod
         self._clock = pod.node.clock
         self._forget_failures()
@@ -87,6 +97,8 @@ class ContainerRunner:
     def _runs_again(self, exit_code: int) -> bool:
         """Tell whether a container is run again in the new sandbox that a restart makes."""
         policy = self._pod.pod["spec"].get("restartPolicy", "Always")
+        if self.role is Role.EPHEMERAL:
+            return False
         if policy == "OnFailure" and self.role is Role.MAIN:
             return exit_code != 0
         return bool(policy != "Never")
@@ -239,6 +251,8 @@ class ContainerRunner:
             return True
         if self.role is Role.SIDECAR:
             return True
+        if self.role is Role.EPHEMERAL:
+            return False
         policy = self._pod.pod["spec"].get("restartPolicy", "Always")
         if self.role is Role.INIT or self.spec.get("restartPolicy"):
             policy = self.spec.get("restartPolicy", "OnFailure" if policy == "Always" else policy)
@@ -283,7 +297,8 @@ class ContainerRunner:
             except NotStartedError as error:
                 await self._wait_for(error.waiting)
                 await self._pause(error.delay)
-        self._keep(Container(self._pod.sandbox, config, self._identity()))
+        processes = self._pod.processes_of(self.spec.get("targetContainerName", ""))
+        self._keep(Container(self._pod.sandbox, config, self._identity(), processes))
         assert self.current is not None
         self._event("Normal", "Created", "Container created")
         try:
@@ -472,8 +487,7 @@ class ContainerRunner:
 
     def _event(self, kind: str, reason: str, message: str) -> None:
         about = object_reference(self._pod.pod)
-        group = "containers" if self.role is Role.MAIN else "initContainers"
-        about["fieldPath"] = f"spec.{group}{{{self.name}}}"
+        about["fieldPath"] = f"spec.{GROUPS[self.role]}{{{self.name}}}"
         self._pod.node.recorder.event(about, kind, reason, message)
 
 

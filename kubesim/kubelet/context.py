@@ -13,6 +13,7 @@ from kubesim.kubelet.node import NodeConfig
 from kubesim.network.fabric import Network, NetworkNamespace
 from kubesim.runtime.container import MountPoint, Sandbox
 from kubesim.runtime.images import ImageStore
+from kubesim.runtime.process import ProcessTable
 from kubesim.storage.disk import NodeDisk
 
 
@@ -53,6 +54,9 @@ class PodContext(Protocol):
 
     async def surroundings(self, container: Object) -> tuple[dict[str, str], list[MountPoint]]:
         """Return a container's environment and mounts. Raises MissingSourceError."""
+
+    def processes_of(self, container: str) -> ProcessTable | None:
+        """Return the processes of another container, which an ephemeral one shares."""
 
     async def publish(self) -> None:
         """Write the Pod's status to the API server."""

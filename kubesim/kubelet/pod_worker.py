@@ -31,6 +31,7 @@ from kubesim.kubelet.volumes import (
     VolumeRefusedError,
 )
 from kubesim.runtime.container import MountPoint, Sandbox, make_sandbox
+from kubesim.runtime.process import ProcessTable
 from kubesim.storage.disk import PODS, HostPathError
 
 MOUNT_RETRY = 0.5
@@ -69,6 +70,8 @@ class PodWorker:
         self._started_at = (pod.get("status") or {}).get("startTime") or timestamp(node.clock.now())
         self.init = self._runners("initContainers", Role.INIT)
         self.main = self._runners("containers", Role.MAIN)
+        self.ephemeral = self._runners("ephemeralContainers", Role.EPHEMERAL)
+        self._debugging: set[asyncio.Task[None]] = set()
         self.update(pod)
 
     def _runners(self, group: str, role: Role) -> list[ContainerRunner]:
@@ -97,12 +100,22 @@ class PodWorker:
     @property
     def running(self) -> bool:
         """Whether a container runs."""
-        everybody = [each.current for each in [*self.init, *self.main]]
+        everybody = [each.current for each in self.runners]
         return any(each is not None and each.running for each in everybody)
 
     def runner(self, name: str) -> ContainerRunner | None:
         """Return the container of that name."""
-        return next((each for each in [*self.init, *self.main] if each.name == name), None)
+        return next((each for each in self.runners if each.name == name), None)
+
+    @property
+    def runners(self) -> list[ContainerRunner]:
+        """All its containers."""
+        return [*self.init, *self.main, *self.ephemeral]
+
+    def processes_of(self, container: str) -> ProcessTable | None:
+        """Return the processes of another container, which an ephemeral one shares."""
+        runner = self.runner(container) if container else None
+        return runner.current.world.processes if runner and runner.current else None
 
     def is_shown_by(self, stored: Object) -> bool:
         """Tell whether a Pod of the API is this one, and not another of the same name."""
@@ -151,6 +164,20 @@ class PodWorker:
         specs = {each["name"]: each for each in pod["spec"]["containers"]}
         for runner in self.main:
             runner.take_spec(specs[runner.name])
+        known = {each.name for each in self.ephemeral}
+        for spec in pod["spec"].get("ephemeralContainers") or []:
+            if spec["name"] not in known:
+                self.ephemeral.append(ContainerRunner(self, spec, Role.EPHEMERAL, None))
+                self._debug()
+
+    def _debug(self) -> None:
+        """Start the ephemeral containers that have not been, once the Pod is prepared."""
+        for runner in self.ephemeral if self._sandbox else []:
+            if runner.current is None and runner.exit_code is None and not runner.launching:
+                runner.launching = True
+                task = asyncio.ensure_future(runner.run())
+                self._debugging.add(task)
+                task.add_done_callback(self._debugging.discard)
 
     def _look_at_status(self, stored: Object) -> None:
         """Have a status that somebody else has written put right by the next look at all Pods."""
@@ -273,11 +300,12 @@ class PodWorker:
             self.node.config.name,
             mounts.hostname(self.pod),
             host_network,
-            spec.get("shareProcessNamespace", False),
+            spec.get("shareProcessNamespace", False) or spec.get("hostPID", False),
             self.uid,
         )
         self.ip = self._sandbox.network.ip
         self._etc = mounts.etc_files(self.pod, self.ip, self.node.clock.now())
+        self._debug()
 
     async def _mount(self) -> None:
         for spec in self.pod["spec"].get("volumes") or []:
@@ -352,7 +380,7 @@ class PodWorker:
     # The end
 
     async def _stop_containers(self, grace: float) -> None:
-        regular = [each for each in [*self.init, *self.main] if each.role is not Role.SIDECAR]
+        regular = [each for each in self.runners if each.role is not Role.SIDECAR]
         deadline = self.node.clock.monotonic() + grace
         await asyncio.gather(
             *(each.stop(f"Stopping container {each.name}", grace) for each in regular)
@@ -365,7 +393,7 @@ class PodWorker:
                 await runner.stop(f"Stopping container {runner.name}", grace)
 
     def _settle(self) -> None:
-        for runner in [*self.init, *self.main]:
+        for runner in self.runners:
             runner.settle()
 
     async def _delete(self) -> None:
@@ -384,7 +412,9 @@ class PodWorker:
         """Free what the Pod holds; what still runs dies."""
         if self._repairing:
             self._repairing.cancel()
-        for runner in [*self.init, *self.main]:
+        for task in self._debugging:
+            task.cancel()
+        for runner in self.runners:
             if runner.current:
                 runner.current.kill()
         if self._sandbox and not self.pod["spec"].get("hostNetwork"):
@@ -434,6 +464,8 @@ class PodWorker:
         }
         if init:
             result["initContainerStatuses"] = init
+        if self.ephemeral:
+            result["ephemeralContainerStatuses"] = [each.status() for each in self.ephemeral]
         if self.ip:
             result |= {"podIP": self.ip, "podIPs": [{"ip": self.ip}]}
         if "generation" in pod["metadata"]:

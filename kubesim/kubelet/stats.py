@@ -33,9 +33,8 @@ def summary(node: str, started: datetime, workers: Iterable[PodWorker], now: dat
 
 
 def _pod(worker: PodWorker, now: datetime) -> Object:
-    runners = [*worker.init, *worker.main]
     containers = [
-        _container(each, now) for each in runners if each.current and each.current.running
+        _container(each, now) for each in worker.runners if each.current and each.current.running
     ]
     metadata = worker.pod["metadata"]
     return {

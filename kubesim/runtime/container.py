@@ -93,7 +93,13 @@ class Sandbox:
 class Container:
     """One run of a container: created, started, ended, never started again."""
 
-    def __init__(self, sandbox: Sandbox, config: ContainerConfig, identity: str) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        config: ContainerConfig,
+        identity: str,
+        processes: ProcessTable | None = None,
+    ) -> None:
         clock = sandbox.clock
         self.config = config
         self.id = hashlib.sha256(identity.encode()).hexdigest()
@@ -110,7 +116,7 @@ class Container:
             clock,
             sandbox.network,
             config.image.programs,
-            sandbox.processes or ProcessTable(),
+            processes or sandbox.processes or ProcessTable(),
             Cgroup(clock, config.memory_limit, config.cpu_limit),
             config.credentials,
         )

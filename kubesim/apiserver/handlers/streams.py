@@ -132,7 +132,8 @@ def _container(request: Request, pod: Object) -> str:
     pod_name = pod["metadata"]["name"]
     containers = [c["name"] for c in pod["spec"].get("containers") or ()]
     initial = [c["name"] for c in pod["spec"].get("initContainers") or ()]
-    if name in containers or name in initial:
+    ephemeral = [c["name"] for c in pod["spec"].get("ephemeralContainers") or ()]
+    if name in (*containers, *initial, *ephemeral):
         return name
     if name:
         raise errors.bad_request(f"container {name} is not valid for pod {pod_name}")

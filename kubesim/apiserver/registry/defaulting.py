@@ -37,7 +37,7 @@ def default_pod_spec(spec: Object) -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-    for container in containers(spec):
+    for container in (*containers(spec), *spec.get("ephemeralContainers", ())):
         _default_container(container, host_network=spec.get("hostNetwork", False))
     for volume in spec.get("volumes", ()):
         _default_volume(volume)

@@ -16,6 +16,7 @@ from kubesim.apiserver.patch.managedfields import UPDATE, Manager
 from kubesim.apiserver.registry.admission import Admission
 from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.deletion import DeleteOptions, check_preconditions, deleting
+from kubesim.apiserver.registry.ephemeralcontainers import with_ephemeral_containers
 from kubesim.apiserver.registry.networking import check_class
 from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.registry.strategies import strategy_for
@@ -186,6 +187,8 @@ class Registry:
             strategy.prepare_update(new, old)
             strategy.validate_update(new, old)
             strategy.complete(self.storage, new)
+        elif context.subresource == "ephemeralcontainers":
+            return with_ephemeral_containers(new, old)
         elif context.subresource == "finalize":
             keep(new, old, "status")
         return new

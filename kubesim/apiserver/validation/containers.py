@@ -41,6 +41,13 @@ def containers(spec: Object, path: str, usable: dict[str, Object]) -> Iterator[C
     yield from host_ports(spec, "containers", path)
 
 
+def ephemeral_container(container: Object, path: str, spec: Object) -> Iterator[Cause]:
+    """Check an ephemeral container by itself; its name is compared with others elsewhere."""
+    usable = {volume["name"]: volume for volume in spec.get("volumes", ())}
+    yield from _name(container["name"], path, set())
+    yield from _container(container, path, usable, init=False)
+
+
 def _name(name: str, path: str, seen: set[str]) -> Iterator[Cause]:
     if not name:
         yield required(f"{path}.name")

@@ -29,6 +29,8 @@ FROZEN = (
 
 def pod(obj: Object) -> Iterator[Cause]:
     """Check a Pod's spec."""
+    if obj["spec"].get("ephemeralContainers"):
+        yield forbidden("spec.ephemeralContainers", "cannot be set on create")
     yield from pod_spec(obj["spec"], "spec")
 
 
