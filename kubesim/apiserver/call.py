@@ -145,6 +145,8 @@ class Call:
             raise refuse(error) from None
         self.report_strict(problems, refuse)
         head = {"kind": kind, "apiVersion": api_version, "metadata": obj.pop("metadata", {})}
+        if (data.get("metadata") or {}).get("managedFields") == []:
+            head["metadata"]["managedFields"] = [{}]  # not the same as none: it resets them
         return head | obj | head
 
     def _decode(self, data: Object, current: Object) -> tuple[Object, list[str]]:

@@ -4,6 +4,7 @@ See https://kubernetes.io/docs/reference/using-api/server-side-apply/ and
 k8s.io/apimachinery/pkg/util/managedfields.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ UNTRACKED_METADATA = (
     *("managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"),
 )
 APPLY, UPDATE = "Apply", "Update"
+ANCIENT = "ancient-changes"
+MOST_UPDATES = 10
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def record_update(
     new: Object, old: Object, of: Type, manager: Manager, now: str, reset: Iterable[str]
 ) -> None:
     """Give an updating manager the fields that it changed, and take them from the others."""
-    entries = read(old)
+    entries = _submitted(new, old, manager.subresource)
     changed, removed = fieldsets.compare(old, new, of)
     changed, removed = tracked(changed, reset), tracked(removed, reset)
     if changed or removed:
@@ -120,4 +123,71 @@ def record_update(
         if changed:
             owned = entries[manager].fields if manager in entries else {}
             entries[manager] = Entry(fieldsets.union(owned, changed), now)
-    write(new, entries)
+    write(new, _capped(entries))
+
+
+def _submitted(new: Object, old: Object, subresource: str) -> Entries:
+    """Return the managers to go on from: those that the client sent, if it sent any.
+
+    That is how a client hands over its fields, as kubectl does when it changes from client-side to
+    server-side apply. One empty entry makes a new start; what cannot be read does not count, nor
+    does what comes by way of a subresource.
+    """
+    given = new["metadata"].get("managedFields")
+    if subresource or not given:
+        return read(old)
+    if list(given) == [{}]:
+        return {}
+    return read(new) if all(_is_readable(entry) for entry in given) else read(old)
+
+
+def _is_readable(entry: Object) -> bool:
+    return (
+        entry.get("operation") in (APPLY, UPDATE)
+        and bool(entry.get("apiVersion"))
+        and entry.get("fieldsType") == "FieldsV1"
+        and _is_field_set(entry.get("fieldsV1", {}))
+    )
+
+
+def _is_field_set(fields: Any) -> bool:
+    if not isinstance(fields, dict):
+        return False
+    for key, below in fields.items():
+        kind, _, name = key.partition(":")
+        if key != SELF and kind not in ("f", "k", "v", "i"):
+            return False
+        if kind in ("k", "v"):
+            try:
+                named = json.loads(name)
+            except ValueError:
+                return False
+            if kind == "k" and not isinstance(named, dict):
+                return False
+        if not _is_field_set(below):
+            return False
+    return True
+
+
+def _capped(entries: Entries) -> Entries:
+    """Return the managers with the oldest updates of too many put together, version by version."""
+    updates = [manager for manager in entries if manager.operation == UPDATE]
+    if len(updates) <= MOST_UPDATES:
+        return entries
+    kept = dict(entries)
+    first: dict[str, Manager] = {}
+    left = len(updates)
+    for manager in sorted(updates, key=lambda each: (entries[each].time, each.name)):
+        if left <= MOST_UPDATES:
+            break
+        version = manager.api_version
+        if version not in first:
+            first[version] = manager
+            continue
+        bucket = Manager(ANCIENT, UPDATE, version)
+        if bucket not in kept:
+            kept[bucket] = kept.pop(first[version])
+        fields = fieldsets.union(kept[bucket].fields, kept.pop(manager).fields)
+        kept[bucket] = Entry(fields, entries[manager].time)
+        left -= 1
+    return kept
