@@ -1,6 +1,7 @@
 """The published OpenAPI schema, compiled once into types that are quick to walk."""
 
 import gzip
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -42,6 +43,12 @@ class Type:
     merge_key: str = ""
     strategies: tuple[str, ...] = ()  # of a strategic merge patch: merge, replace, retainKeys
     atomic: bool = False  # an object or map that has one owner as a whole
+
+
+@cache
+def digest() -> str:
+    """Return what tells the published definitions from those of another release."""
+    return hashlib.sha256((files("kubesim.api") / "definitions.json.gz").read_bytes()).hexdigest()
 
 
 @cache

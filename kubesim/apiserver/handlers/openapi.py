@@ -16,6 +16,7 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.apiextensions import openapi as custom
 from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.handlers.discovery import VERSION
+from kubesim.apiserver.handlers.openapi_v3 import definition
 from kubesim.apiserver.patch.patch import media_types
 from kubesim.apiserver.request import Request, Response, UserInfo
 from kubesim.apiserver.responses import json_response
@@ -57,7 +58,7 @@ class OpenAPI:
         paths = {}
         for group, version in self._resources.group_versions():
             name = _path(group, version)
-            fingerprint = hashlib.sha256(self._document(group, version)).hexdigest().upper()
+            fingerprint = _fingerprint(self._resources.by_group()[group][version])
             paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={fingerprint}"}
         return paths
 
@@ -103,6 +104,13 @@ def _document(resources: list[Resource]) -> bytes:
     return text.replace(OLD_PREFIX, NEW_PREFIX).encode()
 
 
+def _fingerprint(resources: list[Resource]) -> str:
+    """Return what tells one document from another, without making either."""
+    parts = [VERSION["gitVersion"], schema.digest(), *map(repr, resources)]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    return digest.hexdigest().upper()
+
+
 def _schema_of(resource: Resource, kind: str) -> str | None:
     if isinstance(resource, CustomResource):
         return custom.component_name(resource, kind)
@@ -116,7 +124,8 @@ def _closure(roots: list[str], known: Object) -> Object:
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found[name] = known[name]
+            custom_kind = name not in schema.definitions()
+            found[name] = known[name] if custom_kind else definition(name, known[name])
             waiting += _references(found[name])
     return dict(sorted(found.items()))
 
