@@ -13,6 +13,7 @@ from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields, managedfields
 from kubesim.apiserver.patch.managedfields import UPDATE, Manager
+from kubesim.apiserver.registry import warnings
 from kubesim.apiserver.registry.admission import Admission
 from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.deletion import DeleteOptions, check_preconditions, deleting
@@ -87,6 +88,7 @@ class Registry:
             raise errors.already_exists(
                 resource.full_name, metadata["name"], being_deleted=deleting
             )
+        self._warn(context, obj, None)
         strategy.complete(self.storage, obj)
         if context.dry_run:
             return self._unstored(resource, obj)
@@ -115,6 +117,8 @@ class Registry:
         self._record(context, new, current.object)
         new = self._prepare_update(context, new, current.object)
         self._ask_validators(context, new, current.object)
+        if not context.subresource:
+            self._warn(context, new, current.object)
         return self._store_update(context, current, new)
 
     def delete(self, context: Context, name: str, options: DeleteOptions) -> tuple[Stored, bool]:
@@ -136,6 +140,10 @@ class Registry:
         if waiting:
             return self._replace(context, current, waiting), False
         return self._remove(context, current), True
+
+    def _warn(self, context: Context, new: Object, old: Object | None) -> None:
+        told = warnings.of(context.resource, new, old)
+        context.warnings += [each for each in told if each not in context.warnings]
 
     def _ask_validators(self, context: Context, new: Object | None, old: Object | None) -> None:
         for validator in (*self.validators, *self.admission.validators):
