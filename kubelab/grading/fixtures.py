@@ -12,7 +12,8 @@ from kubelab.grading.answer import Answer, Run, check_syntax, read
 from kubelab.grading.checks import Check
 from kubelab.grading.errors import AnswerError, NotAttempted
 from kubelab.grading.exercise import Exercise
-from kubelab.grading.jobs import Launcher, launcher
+from kubelab.grading.jobs import Launcher
+from kubelab.grading.launchers import launcher
 from kubelab.grading.submitting import Submitter
 
 

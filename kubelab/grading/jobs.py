@@ -1,9 +1,7 @@
 """Jobs: functions that run in a process group of their own and leave nothing behind.
 
-Where processes can fork, they are forked from a server that has imported the slow modules
-already (`kubelab.grading.forkserver`), so that a job starts in milliseconds; otherwise each is a
-fresh interpreter. Either way a stopped job's whole process group is killed, and jobs do not
-outlive the process that launched them.
+However a job is launched (`kubelab.grading.launchers`), a stopped job's whole process group is
+killed, and jobs do not outlive the process that launched them.
 """
 
 import contextlib
@@ -11,7 +9,6 @@ import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -71,61 +68,10 @@ class Launcher(Protocol):
         """Stop every job that is left."""
 
 
-class Subprocesses:
-    """Launches each job as a new Python interpreter."""
-
-    def __init__(self) -> None:
-        self._launched: list[_Subprocess] = []
-
-    def launch(self, job: Job, stdout: int, stderr: int) -> Running:
-        """Start the job (see Launcher)."""
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, job.dumps()],
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            env={**job.environment},
-            start_new_session=True,
-        )
-        self._launched.append(_Subprocess(process))
-        return self._launched[-1]
-
-    def close(self) -> None:
-        """Stop every job that is left."""
-        while self._launched:
-            self._launched.pop().stop()
-
-
-class _Subprocess:
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        try:
-            code = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
-        kill_group(self._process.pid)
-        return code
-
-    def stop(self) -> None:
-        kill_group(self._process.pid)
-        self._process.wait()
-
-
 def kill_group(leader: int) -> None:
     """Kill every process of the group that `leader` leads, or led."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-
-
-def launcher() -> Launcher:
-    """Return the fastest launcher that this system allows. The caller closes it."""
-    if not hasattr(os, "fork"):
-        return Subprocesses()
-    from kubelab.grading.forkserver import ForkServer
-
-    return ForkServer()
 
 
 if __name__ == "__main__":

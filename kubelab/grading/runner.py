@@ -9,7 +9,8 @@ from pathlib import Path
 from kubelab.course import Course
 from kubelab.grading import verdict
 from kubelab.grading.forkserver import SOCKET_VARIABLE, ForkServer
-from kubelab.grading.jobs import Job, Launcher, launcher
+from kubelab.grading.jobs import Job, Launcher
+from kubelab.grading.launchers import launcher
 from kubelab.grading.verdict import Verdict
 
 SECONDS = 300.0  # for everything: an exercise may create a cluster

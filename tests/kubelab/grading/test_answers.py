@@ -6,7 +6,7 @@ import yaml
 from kubelab import waiting
 from kubelab.grading import AnswerError
 from kubelab.grading.answer import LARGEST_FILE, Answer, check_syntax
-from kubelab.grading.jobs import launcher
+from kubelab.grading.launchers import launcher
 
 # Each line stands for nine times the one before.
 BILLIONS = "a0: &a0 [1]\n" + "\n".join(

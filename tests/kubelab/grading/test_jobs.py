@@ -9,7 +9,8 @@ import pytest
 
 from kubelab import waiting
 from kubelab.grading.forkserver import ForkServer
-from kubelab.grading.jobs import Job, Subprocesses
+from kubelab.grading.jobs import Job
+from kubelab.grading.launchers import Subprocesses
 
 
 @pytest.fixture(scope="module", params=[ForkServer, Subprocesses])
