@@ -22,7 +22,7 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND, tolerating
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.controllers.controller import Controller
-from kubesim.controllers.endpointslice import selecting
+from kubesim.controllers.endpointslice import concerned
 from kubesim.controllers.endpointslice_reconciler import port_key
 from kubesim.controllers.serviceports import HEADLESS, pod_ports
 
@@ -86,9 +86,7 @@ class EndpointsController(Controller):
         ]
 
     def _pod_changed(self, change: Change) -> None:
-        if change.old is not None and change.new is not None and not _matters(change):
-            return
-        for name in selecting(self.services.list(change.object["metadata"]["namespace"]), change):
+        for name in concerned(self.services, change):
             self.queue.add(name)
 
     def _endpoints_changed(self, change: Change) -> None:
@@ -162,20 +160,3 @@ def _endpoints(service: Object, listed: list[Object]) -> Object:
 
 def _content(endpoints: Object) -> tuple[Any, Any]:
     return endpoints.get("subsets") or [], labels_of(endpoints)
-
-
-def _matters(change: Change) -> bool:
-    """Whether a Pod changed in anything that Endpoints show."""
-    assert change.old is not None
-    return _shown(change.old) != _shown(change.object)
-
-
-def _shown(pod: Object) -> tuple[Any, ...]:
-    return (
-        labels_of(pod),
-        (pod.get("status") or {}).get("podIP"),
-        pod_is_ready(pod),
-        pod_is_finished(pod),
-        is_being_deleted(pod),
-        pod["spec"].get("nodeName"),
-    )

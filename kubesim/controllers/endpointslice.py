@@ -4,7 +4,7 @@ Kubernetes' `pkg/controller/endpointslice`. kube-proxy and the name server read 
 are kept beside them by a controller of their own, for older clients.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kubesim.apimachinery.endpointslices import MANAGED_BY, SERVICE_NAME, SLICES, service_of
@@ -23,7 +23,7 @@ from kubesim.apimachinery.objects import (
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND, tolerating
 from kubesim.clientgo.client import Client
-from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clientgo.informer import Cache, Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.endpointslice_reconciler import Plan, PortKey, port_key, reconcile
@@ -202,18 +202,18 @@ class EndpointSliceController(SliceController):
         return labels_of(service) | own
 
     def _pod_changed(self, change: Change) -> None:
-        if change.old and change.new and _shown(change.old) == _shown(change.new):
-            return
-        for name in selecting(self.services.list(change.object["metadata"]["namespace"]), change):
+        for name in concerned(self.services, change):
             self.queue.add(name)
 
 
-def selecting(services: Iterable[Object], change: Change) -> Sequence[str]:
-    """The keys of the Services that select a Pod, as it is or as it was."""
+def concerned(services: Cache, change: Change) -> Sequence[str]:
+    """The keys of the Services that select a Pod, as it is or was, if they show what changed."""
+    if change.old and change.new and _shown(change.old) == _shown(change.new):
+        return []
     states = [labels_of(pod) for pod in (change.old, change.new) if pod]
     return [
         key(service)
-        for service in services
+        for service in services.list(change.object["metadata"]["namespace"])
         if (selector := service["spec"].get("selector"))
         and any(has_all(selector, labels) for labels in states)
     ]
@@ -224,7 +224,7 @@ def _has_address(pod: Object) -> bool:
 
 
 def _shown(pod: Object) -> tuple[Any, ...]:
-    """What slices show of a Pod."""
+    """What Endpoints and slices show of a Pod."""
     return (
         labels_of(pod),
         (pod.get("status") or {}).get("podIP"),

@@ -8,7 +8,6 @@ over plain HTTP, without the redirect to HTTPS of the real one. Of the annotatio
 
 import asyncio
 import contextlib
-import random
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -107,7 +106,6 @@ class IngressController:
         self._informers = InformerFactory(client, clock)
         self._recorder = EventRecorder(client, clock, NAME)
         self._queue = WorkQueue(clock, NAME)
-        self._random = random.Random(0)  # noqa: S311 - reproducible on purpose
         self._table: list[Route] = []
         watched = {
             name: self._informers.informer(name)
@@ -175,7 +173,7 @@ class IngressController:
             return
         try:
             async with self._clock.timeout(CONNECT_TIMEOUT):
-                there = await self._network.connect(*self._random.choice(places))
+                there = await self._network.connect(*self._clock.random.choice(places))
         except TimeoutError:
             await _say(connection, 504)
         except OSError:

@@ -33,6 +33,10 @@ def allocate(storage: Storage, service: Object) -> None:
         spec.setdefault("ipFamilyPolicy", "SingleStack")
     if needs_ports(spec):
         _allocate_ports(storage, service)
+    if needs_health_check(spec) and not spec.get("healthCheckNodePort"):
+        taken = _taken_ports(storage, service)
+        free = _shuffled(storage.random, PORTS.start, PORTS.stop)
+        spec["healthCheckNodePort"] = next(number for number in free if number not in taken)
 
 
 def needs_address(spec: Object) -> bool:
@@ -45,6 +49,11 @@ def needs_ports(spec: Object) -> bool:
     if spec["type"] == "LoadBalancer":
         return bool(spec.get("allocateLoadBalancerNodePorts", True))
     return bool(spec["type"] == "NodePort")
+
+
+def needs_health_check(spec: Object) -> bool:
+    """Whether nodes answer a load balancer whether they have Pods of the Service."""
+    return spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def keep_addresses(new: Object, old: Object) -> None:
@@ -118,13 +127,15 @@ def _refused(service: Object, address: str, why: str) -> errors.StatusError:
     return errors.invalid("Service", service["metadata"]["name"], [cause])
 
 
+def _taken_ports(storage: Storage, service: Object) -> set[int]:
+    """The ports of nodes that Services have, but for what this one has asked for."""
+    others = [*_others(storage, service)]
+    listed = {port.get("nodePort", 0) for other in others for port in other.get("ports", ())}
+    return listed | {other.get("healthCheckNodePort", 0) for other in others}
+
+
 def _allocate_ports(storage: Storage, service: Object) -> None:
-    taken = {
-        port["nodePort"]
-        for other in _others(storage, service)
-        for port in other.get("ports", ())
-        if "nodePort" in port
-    }
+    taken = _taken_ports(storage, service)
     for index, port in enumerate(service["spec"]["ports"]):
         asked = port.get("nodePort")
         if asked and (asked in taken or asked not in PORTS):

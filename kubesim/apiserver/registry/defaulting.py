@@ -129,7 +129,8 @@ def _default_service(service: Object) -> None:
         client_ip.setdefault("timeoutSeconds", 10800)
     for port in spec.get("ports", ()):
         port.setdefault("protocol", "TCP")
-        port.setdefault("targetPort", port.get("port", 0))
+        if not port.get("targetPort"):
+            port["targetPort"] = port.get("port", 0)
     external = spec["type"] in ("NodePort", "LoadBalancer")
     if external or spec.get("externalIPs"):
         spec.setdefault("externalTrafficPolicy", "Cluster")

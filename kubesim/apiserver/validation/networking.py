@@ -17,12 +17,11 @@ from kubesim.apiserver.validation.metadata import each, selector
 
 Object = dict[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-PROTOCOLS = ("SCTP", "TCP", "UDP")
+PROTOCOLS = ("TCP", "UDP", "SCTP")
 POLICY_TYPES = ("Egress", "Ingress")
 PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 IN_NO_PATH = ("//", "/./", "/../", "%2f", "%2F")
 AT_NO_END = ("/..", "/.")
-CIDR_MESSAGE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def network_policy(obj: Object) -> Iterator[Cause]:
@@ -81,12 +80,12 @@ def _ip_block(block: Object, path: str) -> Iterator[Cause]:
         yield required(f"{path}.cidr")
         return
     if whole is None:
-        yield invalid(f"{path}.cidr", block["cidr"], CIDR_MESSAGE)
+        yield invalid(f"{path}.cidr", block["cidr"], names.NETWORK_MESSAGE)
         return
     for index, text in enumerate(block.get("except", ())):
         part = _network(text)
         if part is None:
-            yield invalid(f"{path}.except[{index}]", text, CIDR_MESSAGE)
+            yield invalid(f"{path}.except[{index}]", text, names.NETWORK_MESSAGE)
         elif part == whole or not _contains(whole, part):
             yield invalid(f"{path}.except[{index}]", text, "must be a strict subset of `cidr`")
 
@@ -174,8 +173,16 @@ def _backend(backend: Object, path: str) -> Iterator[Cause]:
         yield invalid(path, "", "cannot set both resource and service backends")
     elif "service" in backend:
         yield from _service_backend(backend["service"], path)
-    elif "resource" not in backend:
+    elif "resource" in backend:
+        yield from _reference(backend["resource"], f"{path}.resource")
+    else:
         yield invalid(path, "", "resource or service backend is required")
+
+
+def _reference(reference: Object, path: str) -> Iterator[Cause]:
+    for field in ("kind", "name"):
+        if not reference.get(field):
+            yield required(f"{path}.{field}", f"{field} is required")
 
 
 def _service_backend(service: Object, path: str) -> Iterator[Cause]:
@@ -204,6 +211,9 @@ def ingress_class(obj: Object) -> Iterator[Cause]:
     elif not slash or not rest or [*names.dns_subdomain(prefix)]:
         why = 'must be a domain-prefixed path (such as "acme.io/foo")'
         yield invalid("spec.controller", controller, why)
+
+    if "parameters" in obj["spec"]:
+        yield from _reference(obj["spec"]["parameters"], "spec.parameters")
 
 
 def ingress_class_update(new: Object, old: Object) -> Iterator[Cause]:

@@ -82,16 +82,27 @@ def _outside(spec: Object) -> Iterator[Cause]:
 def _families(spec: Object) -> Iterator[Cause]:
     if spec["type"] == "ExternalName":
         return
+    one, several = spec.get("clusterIP"), spec.get("clusterIPs", [])
+    if one and several and several[0] != one:
+        yield invalid("spec.clusterIPs", several, "first value must match `clusterIP`")
+    if several and not one:
+        why = "must be empty when `clusterIP` is not specified"
+        yield invalid("spec.clusterIPs", several, why)
     seen = set()
     for index, family in enumerate(spec.get("ipFamilies", ())):
         if family not in FAMILIES:
             yield not_supported(f"spec.ipFamilies[{index}]", family, FAMILIES)
         elif family in seen:
             yield duplicate(f"spec.ipFamilies[{index}]", family)
+        elif family == "IPv6":
+            yield invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
         seen.add(family)
     policy = spec.get("ipFamilyPolicy", "SingleStack")
     if policy not in FAMILY_POLICIES:
         yield not_supported("spec.ipFamilyPolicy", policy, FAMILY_POLICIES)
+    elif policy == "RequireDualStack":
+        why = "this cluster is not configured for dual-stack services"
+        yield invalid("spec.ipFamilyPolicy", policy, why)
 
 
 def _external_name(spec: Object) -> Iterator[Cause]:

@@ -19,6 +19,7 @@ Object = dict[str, Any]
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 VOLUME_MODES = ("Block", "Filesystem")
+TERMS = "nodeSelectorTerms"
 BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 VOLUME_FIELDS = (
     *("accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity"),
@@ -125,8 +126,16 @@ def _source(spec: Object) -> Iterator[Cause]:
     for kind in kinds[:1]:
         if kind in ("hostPath", "local"):
             yield from host_path(spec[kind], f"spec.{kind}")
-    if "local" in spec and "required" not in spec.get("nodeAffinity", {}):
-        yield required("spec.nodeAffinity", "Local volume requires node affinity")
+        if kind == "local" and "required" not in spec.get("nodeAffinity", {}):
+            yield required("spec.nodeAffinity", "Local volume requires node affinity")
+    required_terms = spec.get("nodeAffinity", {}).get("required")
+    if required_terms is not None and not required_terms.get(TERMS):
+        why = "must have at least one node selector term"
+        yield required(f"spec.nodeAffinity.required.{TERMS}", why)
+    recycled = spec["persistentVolumeReclaimPolicy"] == "Recycle"
+    if recycled and spec.get("hostPath", {}).get("path") == "/":
+        why = "may not be 'recycle' for a hostPath mount of '/'"
+        yield forbidden("spec.persistentVolumeReclaimPolicy", why)
 
 
 def host_path(source: Object, path: str) -> Iterator[Cause]:
@@ -162,6 +171,14 @@ def storage_class(obj: Object) -> Iterator[Cause]:
         yield from each("provisioner", provisioner, problems)
     else:
         yield required("provisioner")
+    if "" in obj.get("parameters", {}):
+        yield invalid("parameters", "", "field can not be empty.")
+    for index, term in enumerate(obj.get("allowedTopologies", ())):
+        for position, wanted in enumerate(term.get("matchLabelExpressions", ())):
+            path = f"allowedTopologies[{index}].matchLabelExpressions[{position}]"
+            if not wanted.get("values"):
+                yield required(f"{path}.values")
+            yield from each(f"{path}.key", wanted["key"], names.qualified_name(wanted["key"]))
     if obj["reclaimPolicy"] not in ("Delete", "Retain"):
         yield not_supported("reclaimPolicy", obj["reclaimPolicy"], ("Delete", "Retain"))
     if obj["volumeBindingMode"] not in BINDING_MODES:

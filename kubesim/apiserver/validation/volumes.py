@@ -171,7 +171,7 @@ def _conflicts(source: Object, seen: set[str], path: str) -> Iterator[Cause]:
     files = [item.get("path", "") for item in source.get("items", ())] or [source.get("path", "")]
     for file in filter(None, files):
         if file in seen:
-            yield invalid(path, file, "conflicting duplicate paths")
+            yield invalid(path, source.get("name", file), "conflicting duplicate paths")
         seen.add(file)
 
 

@@ -97,3 +97,11 @@ async def test_becoming_external_gives_the_address_back(api):
     assert not {"clusterIP", "clusterIPs"} & answer["spec"].keys()
     address = made["spec"]["clusterIP"]
     assert (await api.post(SERVICES, service("heir", clusterIP=address)))[0] == 201
+
+
+async def test_a_load_balancer_that_stays_local_gets_a_port_for_health_checks(api):
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
+    path = "/api/v1/namespaces/default/services"
+    made = await api.make(path, {"metadata": {"name": "one"}, "spec": spec})
+    assert 30000 <= made["spec"]["healthCheckNodePort"] <= 32767
+    assert made["spec"]["healthCheckNodePort"] != made["spec"]["ports"][0]["nodePort"]
