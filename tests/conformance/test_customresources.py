@@ -524,3 +524,50 @@ def refusal_code(call, *arguments):
     except client.ApiException as error:
         return error.status
     return 0
+
+
+RULES = "https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules"
+
+
+@pytest.mark.since("1.25", RULES)
+def test_rules_in_cel_are_checked(cluster, define, namespace, refusal):
+    version = definition("x")["spec"]["versions"][0]
+    schema = json.loads(json.dumps(version["schema"]))
+    schema["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] = [
+        {"rule": "self.replicas <= 5", "message": "at most five"},
+        {"rule": "self.color == oldSelf.color"},
+    ]
+    plural = define(versions=[version | {"schema": schema}])
+    custom = Custom(client.CustomObjectsApi(cluster.api_client()), plural, namespace)
+    status = refusal(custom.create, spec={"replicas": 6})
+    assert causes(status) == {("spec", 'Invalid value: "object": at most five')}
+    custom.create(spec={"color": "red"})
+    status = refusal(custom.patch, {"spec": {"color": "green"}})
+    told = 'Invalid value: "object": failed rule: self.color == oldSelf.color'
+    assert causes(status) == {("spec", told)}
+
+
+@pytest.mark.since("1.25", RULES)
+def test_a_rule_must_compile(extensions, refusal):
+    version = definition("x")["spec"]["versions"][0]
+    schema = json.loads(json.dumps(version["schema"]))
+    rules = [{"rule": "self.nope > 1"}]
+    schema["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] = rules
+    body = definition("refused", versions=[version | {"schema": schema}])
+    status = refusal(extensions.create_custom_resource_definition, body)
+    ((field, message),) = causes(status)
+    assert field.endswith("x-kubernetes-validations[0].rule")
+    assert "compilation failed: ERROR: <input>:1:5: undefined field 'nope'" in message
+
+
+@pytest.mark.since(
+    "1.31", "https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/"
+)
+def test_objects_are_selected_by_selectable_fields(cluster, define, namespace):
+    version = definition("x")["spec"]["versions"][0]
+    plural = define(versions=[version | {"selectableFields": [{"jsonPath": ".spec.color"}]}])
+    custom = Custom(client.CustomObjectsApi(cluster.api_client()), plural, namespace)
+    custom.create("one")
+    custom.create("two", {"color": "green"})
+    found = custom.api.list_namespaced_custom_object(*custom.place, field_selector="spec.color=red")
+    assert [item["metadata"]["name"] for item in found["items"]] == ["one"]

@@ -8,7 +8,7 @@ from typing import Any
 from kubesim.api.resources import STATUS, Resource, Subresource
 from kubesim.api.schema import Type
 from kubesim.api.served import version_priority
-from kubesim.apiserver.apiextensions import objects, types
+from kubesim.apiserver.apiextensions import objects, rules, types
 
 Object = dict[str, Any]
 PRESERVES_ALL: Object = {"type": "object", objects.PRESERVE: True}
@@ -37,6 +37,11 @@ class CustomResource(Resource):
     def type(self) -> Type:
         """The type that fields are owned by."""
         return types.type_of(self.schema)
+
+    @cached_property
+    def has_rules(self) -> bool:
+        """Whether the schema has rules in CEL."""
+        return rules.has_rules(self.schema)
 
     def to_storage(self, obj: Object) -> Object:
         """Objects of all versions are stored in one."""

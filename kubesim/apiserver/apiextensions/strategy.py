@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubesim.apiserver import errors, validation
-from kubesim.apiserver.apiextensions import jsonpath, values
+from kubesim.apiserver.apiextensions import jsonpath, rules, values
 from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.patch.fields import Cause, invalid
 from kubesim.apiserver.registry import subresources
@@ -58,14 +58,20 @@ class CustomResourceStrategy(Strategy):
 
     def validate(self, obj: Object) -> None:
         """Check an object against its schema. Raises 422."""
-        validation.validate(self.resource, obj, self._causes(obj))
+        validation.validate(self.resource, obj, self._causes(obj, None))
 
     def validate_update(self, new: Object, old: Object) -> None:
         """Check a changed object against its schema. Raises 422."""
-        validation.validate_update(self.resource, new, old, self._causes(new))
+        validation.validate_update(self.resource, new, old, self._causes(new, old))
 
-    def _causes(self, obj: Object) -> Iterator[Cause]:
-        yield from values.check(obj, self.resource.schema)
+    def _causes(self, obj: Object, old: Object | None) -> Iterator[Cause]:
+        found = list(values.check(obj, self.resource.schema))
+        yield from found
+        if self.resource.has_rules:
+            if any(cause["reason"] in rules.BLOCKING for cause in found):
+                yield invalid(values.NOWHERE, None, rules.UNCHECKED)
+            else:
+                yield from rules.check(obj, old, self.resource.schema)
         for name in ("specReplicasPath", "statusReplicasPath"):
             path = (self.resource.scale or {}).get(name, "")
             for found in jsonpath.find(path, obj) if path else ():

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.apiserver.apiextensions import values
+from kubesim.apiserver.apiextensions import rules, values
 from kubesim.apiserver.apiextensions.objects import EMBEDDED, PRESERVE
 from kubesim.apiserver.apiextensions.values import INT_OR_STRING
 from kubesim.apiserver.patch.fields import (
@@ -67,6 +67,7 @@ def _invariants(schema: Object, path: str, level: str) -> Iterator[Cause]:
             why = "additionalProperties and properties are mutual exclusive"
             yield forbidden(f"{path}.additionalProperties", why)
     yield from _extensions(schema, path)
+    yield from rules.check_rules(schema, path, root=level == ROOT)
     yield from _logic(schema, path, either=bool(schema.get(INT_OR_STRING)))
     yield from _typed(schema, path, level)
     if level == ROOT or schema.get(EMBEDDED):

@@ -167,15 +167,16 @@ def _object(value: Object, schema: Object, path: str) -> Iterator[Cause]:
         yield invalid(path, least, f"{path} in body should have at least {least} properties")
     for name in schema.get("required") or ():
         if name not in value:
-            yield required(_below(path, name))
+            yield required(below(path, name))
     properties = schema.get("properties") or {}
     additional = schema.get("additionalProperties")
     for name, item in value.items():
         if name in properties:
-            yield from check(item, properties[name], _below(path, name))
+            yield from check(item, properties[name], below(path, name))
         elif isinstance(additional, dict):
-            yield from check(item, additional, _below(path, name))
+            yield from check(item, additional, below(path, name))
 
 
-def _below(path: str, name: str) -> str:
+def below(path: str, name: str) -> str:
+    """The path of a field."""
     return f"{path}.{name}" if path else name

@@ -62,8 +62,10 @@ def media_type(call: Call) -> str:
     """Return which kind of patch a call carries. Raises 415."""
     content_type = call.request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
-    if kind not in media_types(call.resource):
+    if kind not in MEDIA_TYPES:
         raise errors.StatusError(415, "415: Unsupported Media Type", details={})
+    if kind not in media_types(call.resource):
+        raise errors.unsupported_media_type(media_types(call.resource))
     return kind
 
 
