@@ -10,6 +10,7 @@ from kubesim.clientgo.events import EventRecorder
 from kubesim.clientgo.informer import Change, Informer
 from kubesim.clock import Clock
 from kubesim.kubelet.context import NodeContext
+from kubesim.kubelet.eviction import EvictionManager
 from kubesim.kubelet.node import NodeAgent, NodeConfig
 from kubesim.kubelet.pod_worker import PodWorker
 from kubesim.kubelet.server import ContainerServer
@@ -45,6 +46,7 @@ class Kubelet:
         self.active = asyncio.Event()
         self.manifests = Manifests()
         self.server = ContainerServer(config, clock, self)
+        self.eviction = EvictionManager(clock, lambda: self.workers)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._static: StaticPods | None = None
@@ -138,6 +140,7 @@ class Kubelet:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(recorder.run())
             tasks.create_task(agent.run())
+            tasks.create_task(self.eviction.run(agent))
             tasks.create_task(services.run())
             await services.synced.wait()
             tasks.create_task(pods.run())

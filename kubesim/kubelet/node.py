@@ -1,6 +1,7 @@
 """The Node object and its Lease: registration, status, heartbeats."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import uuid
@@ -16,6 +17,7 @@ from kubesim.clientgo.events import EventRecorder
 from kubesim.clock import Clock
 from kubesim.runtime.images import ImageStore
 
+CRI_SOCKET = "unix:///run/containerd/containerd.sock"  # kubeadm tells it to who upgrades a node
 LEASE_DURATION = 40  # seconds
 LEASE_PERIOD = 10.0  # nodeLeaseRenewInterval: a quarter of the duration
 STATUS_PERIOD = 300.0  # nodeStatusReportFrequency, while nothing changes
@@ -39,6 +41,19 @@ CONDITIONS = (  # type, healthy status, reason, message
     ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)
+PRESSED = (
+    (
+        "MemoryPressure",
+        "True",
+        "KubeletHasInsufficientMemory",
+        "kubelet has insufficient memory available",
+    ),
+    ("DiskPressure", "True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+)
+PRESSURE_EVENTS = (  # when it goes, when it comes
+    ("MemoryPressure", "NodeHasSufficientMemory", "NodeHasInsufficientMemory"),
+    ("DiskPressure", "NodeHasNoDiskPressure", "NodeHasDiskPressure"),
 )
 EVENTS = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady")
 VERSION = "v1.37.0"
@@ -76,6 +91,8 @@ class NodeAgent:
         self._images = images
         self._recorder = recorder
         self._boot_id = rand.uid(clock.random)
+        self._pressures: set[str] = set()
+        self._pressed = asyncio.Event()
         self.uid = ""
         self.registered = asyncio.Event()
 
@@ -94,9 +111,24 @@ class NodeAgent:
             await self._clock.sleep(LEASE_PERIOD)
 
     async def _report(self) -> None:
+        """Report at once when a pressure comes or goes, else every five minutes."""
         while True:
+            self._pressed.clear()
             await self._persist(self._update_status)
-            await self._clock.sleep(STATUS_PERIOD)
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(STATUS_PERIOD):
+                    await self._pressed.wait()
+
+    def report_pressure(self, condition: str, pressed: bool) -> None:
+        """Say that "MemoryPressure" or "DiskPressure" has come or gone."""
+        (self._pressures.add if pressed else self._pressures.discard)(condition)
+        reason = next(each[pressed] for kind, *each in PRESSURE_EVENTS if kind == condition)
+        self._event(reason, f"Node {self._config.name} status is now: {reason}")
+        self._pressed.set()
+
+    def _conditions(self) -> list[tuple[str, str, str, str]]:
+        pressed = {each[0]: each for each in PRESSED}
+        return [pressed[each[0]] if each[0] in self._pressures else each for each in CONDITIONS]
 
     async def _persist(self, action: Action) -> bool:
         """Do `action`, again and again while it is not taken; return whether it was at once."""
@@ -124,8 +156,15 @@ class NodeAgent:
         self._event("Starting", "Starting kubelet.")
 
     def _event(self, reason: str, message: str) -> None:
+        self._tell("Normal", reason, message)
+
+    def warn(self, reason: str, message: str) -> None:
+        """Record a Warning about the node."""
+        self._tell("Warning", reason, message)
+
+    def _tell(self, kind: str, reason: str, message: str) -> None:
         about = {"kind": "Node", "name": self._config.name, "uid": self._config.name}
-        self._recorder.event(about, "Normal", reason, message)
+        self._recorder.event(about, kind, reason, message)
 
     def _new_node(self) -> Object:
         config = self._config
@@ -134,6 +173,7 @@ class NodeAgent:
         labels |= {f"kubernetes.io/{key}": value for key, value in arch.items()}
         labels |= {"kubernetes.io/hostname": config.name, **config.labels}
         annotations = {
+            "kubeadm.alpha.kubernetes.io/cri-socket": CRI_SOCKET,
             "node.alpha.kubernetes.io/ttl": "0",
             "volumes.kubernetes.io/controller-managed-attach-detach": "true",
         }
@@ -156,7 +196,7 @@ class NodeAgent:
         node = await self._client.get("nodes", self._config.name)
         before = condition(node, "Ready")
         now = self._clock.now()
-        conditions = [_condition(node, *each, now) for each in CONDITIONS]
+        conditions = [_condition(node, *each, now) for each in self._conditions()]
         patch = {"status": self._facts() | {"conditions": conditions}}
         await self._client.patch("nodes", self._config.name, patch, subresource="status")
         if before is None or before["status"] != "True":

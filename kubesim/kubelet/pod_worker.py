@@ -9,6 +9,7 @@ from typing import Any
 
 from kubesim.apimachinery.objects import (
     Object,
+    condition,
     is_being_deleted,
     object_reference,
     pod_is_finished,
@@ -64,6 +65,8 @@ class PodWorker:
         self._removed = False
         self._publishing = asyncio.Lock()
         self._verdict: Object = {}
+        self._evicted = asyncio.Event()
+        self._eviction = ""
         self._launching = False
         self._published: Object = {}
         self._repairing: asyncio.Task[None] | None = None
@@ -255,21 +258,32 @@ class PodWorker:
         await self._stop_containers(grace)
         self._settle()
 
+    def evict(self, message: str) -> None:
+        """End the Pod because its node is short of something."""
+        self._eviction = message
+        self._evicted.set()
+
     async def _run_within_limits(self) -> str:
-        """Run the containers; return at once what a volume holds too much of, if one does."""
+        """Run the containers; return at once why the Pod has to go, if it has to.
+
+        A volume may hold too much, or the node be short of something.
+        """
         volumes = [each for each in self._volumes.values() if isinstance(each, DiskVolume)]
         limited = [each for each in volumes if each.is_limited]
         running = asyncio.ensure_future(self._run_containers())
+        evicting = asyncio.ensure_future(self._evicted.wait())
         try:
-            while limited and not running.done():
-                excess = "".join(each.excess for each in limited)
+            while not running.done():
+                excess = self._eviction or "".join(each.excess for each in limited)
                 if excess:
                     return excess
-                looking = asyncio.ensure_future(self.node.clock.sleep(HOUSEKEEPING))
-                await asyncio.wait({running, looking}, return_when=asyncio.FIRST_COMPLETED)
-                looking.cancel()
+                period = HOUSEKEEPING if limited else None
+                with contextlib.suppress(TimeoutError):
+                    async with self.node.clock.timeout(period):
+                        await asyncio.wait({running, evicting}, return_when=asyncio.FIRST_COMPLETED)
             await running
         finally:
+            evicting.cancel()
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running
@@ -454,7 +468,8 @@ class PodWorker:
             "phase": phase,
             "conditions": status.conditions(
                 pod, init, main, phase, bool(self.ip), self.node.clock.now()
-            ),
+            )
+            + self._disruption(pod),
             "hostIP": config.ip,
             "hostIPs": [{"ip": config.ip}],
             "startTime": self._started_at,
@@ -471,6 +486,14 @@ class PodWorker:
         if "generation" in pod["metadata"]:
             result["observedGeneration"] = pod["metadata"]["generation"]
         return result
+
+    def _disruption(self, pod: Object) -> list[Object]:
+        """Return the condition that an evicted Pod gets, if it has it not yet."""
+        if self._verdict.get("reason") != "Evicted" or condition(pod, "DisruptionTarget"):
+            return []
+        made = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+        now = timestamp(self.node.clock.now())
+        return [made | {"message": self._verdict["message"], "lastTransitionTime": now}]
 
     def _phase(self, pod: Object, init: Sequence[Object], main: Sequence[Object]) -> str:
         if self._deleting.is_set() and all("running" not in each["state"] for each in main):

@@ -15,11 +15,12 @@ SYSTEM_CORES = 0.04
 
 def summary(node: str, started: datetime, workers: Iterable[PodWorker], now: datetime) -> Object:
     """Return the Summary of a node, and of every Pod and container that runs on it."""
+    workers = [*workers]
     pods = [_pod(worker, now) for worker in workers if worker.running]
     cores = SYSTEM_CORES + sum(pod["cpu"]["usageNanoCores"] for pod in pods) / NANO
     seconds = SYSTEM_CORES * (now - started).total_seconds()
     seconds += sum(pod["cpu"]["usageCoreNanoSeconds"] for pod in pods) / NANO
-    memory = SYSTEM_MEMORY + sum(pod["memory"]["workingSetBytes"] for pod in pods)
+    memory = node_memory(workers)
     available = {"availableBytes": max(0, NODE_MEMORY - memory)}
     return {
         "node": {
@@ -30,6 +31,17 @@ def summary(node: str, started: datetime, workers: Iterable[PodWorker], now: dat
         },
         "pods": pods,
     }
+
+
+def container_memory(worker: PodWorker) -> dict[str, int]:
+    """Return what each running container of a Pod holds, in bytes."""
+    running = [(each.name, each.current) for each in worker.runners]
+    return {name: each.world.memory() for name, each in running if each and each.running}
+
+
+def node_memory(workers: Iterable[PodWorker]) -> int:
+    """Return what a node's Pods and its own services hold, in bytes."""
+    return SYSTEM_MEMORY + sum(sum(container_memory(each).values()) for each in workers)
 
 
 def _pod(worker: PodWorker, now: datetime) -> Object:
