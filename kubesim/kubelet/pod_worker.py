@@ -463,9 +463,11 @@ class PodWorker:
         init = [each.status() for each in self.init]
         main = sorted((each.status() for each in self.main), key=lambda each: str(each["name"]))
         phase = self._verdict.get("phase") or self._phase(pod, init, main)
+        if phase in ("Succeeded", "Failed") and self.running:
+            # What still runs, such as a sidecar, holds the end back (status manager).
+            phase = (pod.get("status") or {}).get("phase", "Running")
         config = self.node.config
         result: Object = {
-            "phase": phase,
             "conditions": status.conditions(
                 pod, init, main, phase, bool(self.ip), self.node.clock.now()
             )
@@ -476,6 +478,7 @@ class PodWorker:
             "qosClass": status.qos_class(pod),
             "containerStatuses": main,
             **self._verdict,
+            "phase": phase,
         }
         if init:
             result["initContainerStatuses"] = init

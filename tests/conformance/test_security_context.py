@@ -53,8 +53,8 @@ def test_another_user_may_not_write_where_root_lives(output):
     assert said == "touch: /etc/x: Permission denied\n1\n"
 
 
-def test_everybody_may_write_to_tmp(output):
-    assert output("echo hi > /tmp/x && cat /tmp/x", pod={"runAsUser": 1000}) == "hi\n"
+def test_everybody_may_write_to_an_empty_volume(output):
+    assert output("echo hi > /d/x && cat /d/x", pod={"runAsUser": 1000}, **DATA) == "hi\n"
 
 
 def test_a_volume_belongs_to_the_fs_group(output):
@@ -103,7 +103,7 @@ def test_a_container_that_must_not_be_root_waits(core, namespace, shell_pod, con
     found = waiting.until(waits, timeout=WAIT)
     assert found.reason == "CreateContainerConfigError"
     assert found.message.startswith(f'{why} (pod: "no_{namespace}(')
-    assert found.message.endswith("), container: main)")
+    assert found.message.endswith(')", container: main)')
 
 
 def test_a_container_that_is_not_root_may_require_that(output):

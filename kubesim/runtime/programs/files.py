@@ -434,6 +434,8 @@ async def find(process: Process) -> int:
         if not process.files.exists(base):
             await process.complain(f"{root}: No such file or directory")
             return 1
+        if root.endswith("/"):  # a link is followed then
+            base = process.files.resolve(base)[0]
         for path in process.files.walk(base):
             relative = path[len(base.rstrip("/")) :]
             node = process.files.lookup(path, follow=False)

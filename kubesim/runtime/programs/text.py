@@ -5,6 +5,9 @@ import re
 
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.applet import AppletError, Inputs, Options, applet, number
+from kubesim.runtime.streams import OpenFile
+
+CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of a character that are not its first
 
 CANNOT_OPEN = "can't open '{name}': {reason}"
 ESCAPES = dict(
@@ -136,20 +139,32 @@ async def wc(process: Process, options: Options, names: list[str]) -> int:
     chosen = [letter for letter in "lwmcL" if letter in options] or ["l", "w", "c"]
     width = 0 if len(chosen) == 1 and len(names) < 2 else 9
     totals = [0] * len(chosen)
-    async for name, data in inputs.contents():
-        counts = {
-            "l": data.count(b"\n"),
-            "w": len(data.split()),
-            "c": len(data),
-            "m": len(data.decode(errors="replace")),
-            "L": max(map(len, data.splitlines()), default=0),
-        }
+    async for name, file in inputs.files():
+        counts = await _count(process, file)
         row = [counts[letter] for letter in chosen]
         totals = [total + count for total, count in zip(totals, row, strict=True)]
         await process.print(_wc_row(row, width, name if names else ""))
     if len(names) > 1:
         await process.print(_wc_row(totals, width, "total"))
     return inputs.failed
+
+
+async def _count(process: Process, file: OpenFile) -> dict[str, int]:
+    """Count what a file has, as it comes: however long it is, little of it is kept."""
+    counts = dict.fromkeys("lwcmL", 0)
+    column, in_word = 0, False
+    while chunk := await file.read():
+        await process.checkpoint()
+        first, *others = chunk.split(b"\n")
+        lengths = [column + len(first), *map(len, others)]
+        column = lengths[-1]
+        counts["L"] = max(counts["L"], *lengths)
+        counts["l"] += len(others)
+        counts["w"] += len(chunk.split()) - (in_word and not chunk[:1].isspace())
+        in_word = not chunk[-1:].isspace()
+        counts["c"] += len(chunk)
+        counts["m"] += len(chunk.translate(None, CONTINUATION))
+    return counts
 
 
 def _wc_row(counts: list[int], width: int, name: str) -> str:
