@@ -12,6 +12,9 @@ from typing import Protocol
 from kubesim.api import resources
 from kubesim.api.served import Resources
 from kubesim.apiserver import errors
+from kubesim.apiserver.admission.validatingadmissionpolicies import (
+    ValidatingAdmissionPolicies,
+)
 from kubesim.apiserver.auth.authentication import ANONYMOUS, Authenticator
 from kubesim.apiserver.auth.authorization import Authorizer, forbidden
 from kubesim.apiserver.call import Call
@@ -84,6 +87,7 @@ class APIServer:
         admission = Admission(self.storage, frozenset(disable_admission))
         self.registry = Registry(self.storage, clock, admission)
         self.validators = self.registry.validators
+        self.validators.append(ValidatingAdmissionPolicies(self.storage, self.resources))
         self.authenticator = authenticator
         self.authorizer = authorizer
         self.audit = audit

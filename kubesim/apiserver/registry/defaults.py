@@ -4,9 +4,15 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.apiserver.apiextensions import definition
-from kubesim.apiserver.registry import defaulting, networking, policies, workload_defaults
+from kubesim.apiserver.registry import (
+    admissionpolicies,
+    defaulting,
+    networking,
+    policies,
+    workload_defaults,
+)
 
-_PARTS = (defaulting, workload_defaults, networking, policies, definition)
+_PARTS = (defaulting, workload_defaults, networking, policies, definition, admissionpolicies)
 DEFAULTS = {name: default for part in _PARTS for name, default in part.DEFAULTS.items()}
 
 

@@ -4,10 +4,17 @@ from kubesim.api.resources import Resource
 from kubesim.apiserver.apiextensions import definitions
 from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.apiextensions.strategy import CustomResourceStrategy
-from kubesim.apiserver.registry import certificates, networking, policies, strategy, workloads
+from kubesim.apiserver.registry import (
+    admissionpolicies,
+    certificates,
+    networking,
+    policies,
+    strategy,
+    workloads,
+)
 from kubesim.apiserver.registry.strategy import Strategy
 
-_PARTS = (strategy, workloads, networking, certificates, policies, definitions)
+_PARTS = (strategy, workloads, networking, certificates, policies, definitions, admissionpolicies)
 STRATEGIES: dict[str, type[Strategy]] = {
     name: each for part in _PARTS for name, each in part.STRATEGIES.items()
 }

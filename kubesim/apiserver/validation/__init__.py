@@ -11,6 +11,7 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.apiextensions import definition
 from kubesim.apiserver.patch.fields import Cause
 from kubesim.apiserver.validation import (
+    admissionpolicies,
     apiregistration,
     apps,
     autoscaling,
@@ -75,6 +76,8 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "priorityclasses.scheduling.k8s.io": policy.priority_class,
     "resourcequotas": policy.resource_quota,
     "apiservices.apiregistration.k8s.io": apiregistration.api_service,
+    "validatingadmissionpolicies.admissionregistration.k8s.io": admissionpolicies.policy,
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": admissionpolicies.binding,
     _DEFINITIONS: definition.check,
     f"roles.{_RBAC}": rbac.role,
     f"clusterroles.{_RBAC}": rbac.cluster_role,

@@ -7,6 +7,7 @@ and of the time; `wide` columns are those that only `-o wide` shows.
 from collections.abc import Sequence
 
 from kubesim.apiserver.serialization.printers import (
+    admissionregistration,
     apiregistration,
     apps,
     autoscaling,
@@ -25,6 +26,7 @@ from kubesim.apiserver.serialization.printers.column import CREATED, NAME, Colum
 _DEFAULT = (NAME, CREATED)
 _GROUPS = (
     core,
+    admissionregistration,
     apiregistration,
     apps,
     autoscaling,
