@@ -18,10 +18,7 @@ UNSIMULATED = (
 # pkg/controlplane/instance.go: DefaultAPIResourceConfigSource).
 ELSEWHERE = {
     "admissionregistration.k8s.io": "mutatingadmissionpolicies mutatingadmissionpolicybindings "
-    "mutatingwebhookconfigurations validatingadmissionpolicies validatingadmissionpolicybindings "
-    "validatingwebhookconfigurations",
-    "apiextensions.k8s.io": "customresourcedefinitions",
-    "apiregistration.k8s.io": "apiservices",
+    "mutatingwebhookconfigurations validatingwebhookconfigurations",
     "events.k8s.io": "events",
     "flowcontrol.apiserver.k8s.io": "flowschemas prioritylevelconfigurations",
     "networking.k8s.io": "ipaddresses servicecidrs",
