@@ -8,12 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubesim.apiserver.apiextensions import jsonpath
-from kubesim.apiserver.apiextensions.objects import EMBEDDED, PRESERVE, TYPE_META
 from kubesim.apiserver.apiextensions.values import NOWHERE, below
-from kubesim.apiserver.cel import CELError, CompileError, Program, compiled
-from kubesim.apiserver.cel.interpreter import unescaped
-from kubesim.apiserver.cel.program import parts
-from kubesim.apiserver.cel.syntax import Expression, Name, Select
+from kubesim.apiserver.cel import CELError, CompileError, compiled
 from kubesim.apiserver.patch.fields import Cause, forbidden, invalid, required
 
 Object = dict[str, Any]
@@ -119,9 +115,10 @@ def check_rules(schema: Object, path: str, *, root: bool = False) -> Iterator[Ca
 
 
 def _compiles(text: str, schema: Object, path: str, *, root: bool) -> Iterator[Cause]:
+    from kubesim.apiserver.apiextensions.rule_fields import check_fields
+
     try:
-        program = compiled(text, VARIABLES)
-        _check_fields(program, schema, root=root)
+        check_fields(compiled(text, VARIABLES), schema, root=root)
     except CompileError as error:
         yield invalid(path, text, f"compilation failed: {error}")
 
@@ -135,35 +132,3 @@ def _field_path(field_path: str | None, schema: Object, path: str) -> Iterator[C
             why = f"fieldPath must be a valid path: does not refer to a valid field: {name}"
             yield invalid(path, field_path, why)
             return
-
-
-def _check_fields(program: Program, schema: Object, *, root: bool) -> None:
-    """Refuse a rule about a field that the schema does not have. Raises CompileError."""
-    for part in parts(program.expression):
-        if not isinstance(part, Select) or part.optional:
-            continue
-        described = _schema_at(part.operand, schema)
-        name = unescaped(part.field)
-        if described is None or not _is_closed(described):
-            continue
-        implied = (root and described is schema) or described.get(EMBEDDED)
-        known = {*(described.get("properties") or ()), *(TYPE_META if implied else ())}
-        if name not in known:
-            raise CompileError(program.text, part.at, f"undefined field '{part.field}'")
-
-
-def _schema_at(part: Expression, schema: Object) -> Object | None:
-    """What the schema says of a chain of fields that begins with self or oldSelf."""
-    if isinstance(part, Name):
-        return schema if part.name in VARIABLES else None
-    if isinstance(part, Select):
-        outer = _schema_at(part.operand, schema)
-        found: Object | None = (outer or {}).get("properties", {}).get(unescaped(part.field))
-        return found
-    return None
-
-
-def _is_closed(schema: Object) -> bool:
-    """Whether an object has the fields that its schema names and no others."""
-    open_ended = schema.get(PRESERVE) or schema.get("additionalProperties")
-    return schema.get("type") == "object" and not open_ended
