@@ -50,16 +50,17 @@ def _serve(options: argparse.Namespace) -> None:
     from kubesim.cluster import default_nodes
     from kubesim.kubeadm import kindconfig
 
-    name, nodes, port = options.name, None, options.port
+    name, nodes, port, cluster = options.name, None, options.port, None
     if options.config:
         config = kindconfig.load(options.config, name)
         for note in config.notes:
             print(f"kubesim: {note}", file=sys.stderr)
         name, nodes, port = config.name, config.nodes, port or config.port
+        cluster = config.cluster
     elif options.nodes:
         nodes = tuple(default_nodes(name or serve.DEFAULT_NAME, options.nodes))
     with serve.locked(options.data):
-        settings = serve.settings_of(options.data, name, nodes, options.seed)
+        settings = serve.settings_of(options.data, name, nodes, options.seed, cluster)
         asyncio.run(serve.serve(options.data, settings, port, options.speed))
 
 

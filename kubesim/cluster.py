@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import ipaddress
 import logging
 from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class NodeSpec:
     name: str
     role: str = "worker"
     labels: dict[str, str] = field(default_factory=dict)
+    version: str = ""  # of Kubernetes; the cluster's unless it is named
 
 
 def default_nodes(cluster: str, count: int = DEFAULT_NODES) -> list[NodeSpec]:
@@ -126,9 +128,10 @@ class Cluster:
         self._tasks: set[asyncio.Task[None]] = set()
         signer = signer or SecretSigner(self.clock.random)
         self.server = self._api_server(signer)
+        self.server.version = self.config.version
         self.network = Network(self.clock)
         self.images = ImageStore()
-        configs = {each.name: each for each in _node_configs(self.nodes.values())}
+        configs = {each.name: each for each in _node_configs(self.nodes.values(), self.config)}
         addresses = {host: configs[host].ip for host in control_planes(self.nodes.values())}
         self.endpoint = ControlPlaneEndpoint(self.server, addresses)
         keys = Keys(root_ca, certificates, signer)
@@ -271,13 +274,15 @@ def _node_ip(index: int) -> str:
     return f"172.18.{third}.{fourth}"
 
 
-def _pod_cidr(index: int) -> str:
-    """Return the subnet of a node's Pods: of 10.244.0.0/16, and for more nodes of those below."""
-    above, third = divmod(index, 256)
-    return f"10.{244 - above}.{third}.0/24"
+def _pod_cidr(index: int, subnet: str) -> str:
+    """Return the range of a node's Pods: of the cluster's, and for more nodes of those below."""
+    whole = ipaddress.IPv4Network(subnet)
+    above, within = divmod(index * 256, whole.num_addresses)
+    first = int(whole.network_address) - above * whole.num_addresses + within
+    return f"{ipaddress.IPv4Address(first)}/24"
 
 
-def _node_configs(nodes: Collection[NodeSpec]) -> Iterator[NodeConfig]:
+def _node_configs(nodes: Collection[NodeSpec], config: ClusterConfig) -> Iterator[NodeConfig]:
     """What kubeadm tells each node; a control plane keeps Pods away if there are workers."""
     for index, node in enumerate(nodes):
         labels, taints = dict(node.labels), []
@@ -285,8 +290,9 @@ def _node_configs(nodes: Collection[NodeSpec]) -> Iterator[NodeConfig]:
             labels |= dict.fromkeys(CONTROL_PLANE_LABELS, "")
             if len(nodes) > 1:
                 taints = [{"key": CONTROL_PLANE_LABELS[0], "effect": "NoSchedule"}]
-        address, pods = _node_ip(index), _pod_cidr(index)
-        yield NodeConfig(node.name, address, pods, labels, taints)
+        address, pods = _node_ip(index), _pod_cidr(index, config.pod_subnet)
+        version = node.version or config.version
+        yield NodeConfig(node.name, address, pods, labels, taints, version, cluster=config.name)
 
 
 async def _watched(name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -35,6 +35,7 @@ from kubesim.etcd.store import Etcd
 from kubesim.http import HOST, HTTPServer, PortTakenError, server_tls
 from kubesim.kubeadm import pki
 from kubesim.kubeadm.bootstrap import SERVICE_IP
+from kubesim.kubeadm.config import ClusterConfig
 
 FORMAT = 1
 LEASES = "/registry/leases/"
@@ -55,6 +56,7 @@ class Settings:
     port: int = 0
     control_port: int = 0  # of the simulation's own knobs, open also while no API server runs
     seed: int | None = None
+    cluster: ClusterConfig | None = None
     format: int = FORMAT
 
     @classmethod
@@ -69,6 +71,8 @@ class Settings:
                     "choose another directory with --data to start a new cluster"
                 )
             fields["nodes"] = tuple(NodeSpec(**node) for node in fields["nodes"])
+            if fields.get("cluster"):
+                fields["cluster"] = ClusterConfig.read(fields["cluster"])
             return cls(**fields)
         except (ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error) from None
@@ -106,6 +110,7 @@ def settings_of(
     name: str | None = None,
     nodes: Sequence[NodeSpec] | None = None,
     seed: int | None = None,
+    cluster: ClusterConfig | None = None,
 ) -> Settings:
     """The settings of the cluster in a directory; new ones, with these wishes, if it is empty.
 
@@ -120,7 +125,7 @@ def settings_of(
                 "cluster.json; choose an empty or a new directory with --data"
             )
         name = name or DEFAULT_NAME
-        return Settings(name, tuple(nodes or default_nodes(name)), seed=seed)
+        return Settings(name, tuple(nodes or default_nodes(name)), seed=seed, cluster=cluster)
     settings = Settings.load(path)
     if name not in (None, settings.name):
         raise DataError(f"{directory} holds cluster {settings.name!r}, not {name!r}")
@@ -128,6 +133,11 @@ def settings_of(
         held = ", ".join(node.name for node in settings.nodes)
         raise DataError(
             f"{directory} holds a cluster with other nodes ({held}); leave out --nodes and "
+            "--config to continue it, or choose another directory with --data"
+        )
+    if cluster and cluster != (settings.cluster or ClusterConfig(settings.name)):
+        raise DataError(
+            f"{directory} holds a cluster that was made with another configuration; leave out "
             "--config to continue it, or choose another directory with --data"
         )
     return settings
@@ -155,6 +165,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         certificates=keys,
         root_ca=keys.ca_pem.decode(),
         audit=Audit(clock, directory / "audit.log"),
+        config=settings.cluster,
     )
     tls = server_tls(keys.path("apiserver.crt"), keys.path("apiserver.key"), keys.path("ca.crt"))
     https = HTTPServer(HostTime(cluster.handle, clock), tls)

@@ -18,7 +18,7 @@ from kubesim.apiserver.admission.validatingadmissionpolicies import (
 from kubesim.apiserver.auth.authentication import ANONYMOUS, Authenticator
 from kubesim.apiserver.auth.authorization import Authorizer, forbidden
 from kubesim.apiserver.call import Call
-from kubesim.apiserver.handlers.discovery import Discovery
+from kubesim.apiserver.handlers.discovery import DEFAULT_VERSION, Discovery
 from kubesim.apiserver.handlers.openapi import OpenAPI
 from kubesim.apiserver.handlers.proxy_target import target_of
 from kubesim.apiserver.handlers.reads import Reads
@@ -91,7 +91,8 @@ class APIServer:
         self.authenticator = authenticator
         self.authorizer = authorizer
         self.audit = audit
-        discovery = Discovery(self.resources, lambda: self.address)
+        self.version = DEFAULT_VERSION
+        discovery = Discovery(self.resources, lambda: self.address, lambda: self.version)
         self.endpoints: list[Endpoint] = [discovery, OpenAPI(self.resources), *endpoints]
         self.virtual = dict(virtual or {})
         self.computed: dict[str, Callable[[], Sequence[Object]]] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kubesim.kubeadm import versions
 
@@ -19,3 +20,13 @@ class ClusterConfig:
     extra_args: Sequence[tuple[str, str, str]] = ()  # component, flag, value
     feature_gates: Sequence[tuple[str, bool]] = ()
     runtime_config: Sequence[tuple[str, str]] = ()
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> "ClusterConfig":
+        """Return the configuration that was written as JSON. Raises TypeError."""
+        lists = {
+            key: tuple(tuple(each) for each in value)
+            for key, value in fields.items()
+            if isinstance(value, list)
+        }
+        return cls(**(fields | lists))

@@ -56,7 +56,8 @@ PRESSURE_EVENTS = (  # when it goes, when it comes
     ("DiskPressure", "NodeHasNoDiskPressure", "NodeHasDiskPressure"),
 )
 EVENTS = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady")
-VERSION = "v1.37.0"
+DEFAULT_VERSION = "v1.37.0"
+CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 RUNTIME_VERSION = "containerd://2.2.0+kubesim"
 
 Action = Callable[[], Awaitable[None]]
@@ -72,6 +73,8 @@ class NodeConfig:
     pod_cidr: str
     labels: dict[str, str] = field(default_factory=dict)
     taints: list[Object] = field(default_factory=list)
+    version: str = DEFAULT_VERSION
+    cluster: str = "kubesim"
 
 
 class NodeAgent:
@@ -180,7 +183,7 @@ class NodeAgent:
         spec: Object = {
             "podCIDR": config.pod_cidr,
             "podCIDRs": [config.pod_cidr],
-            "providerID": f"kubesim://{config.name}",
+            "providerID": f"kind://docker/{config.cluster}/{config.name}",
         }
         if config.taints:
             spec["taints"] = config.taints
@@ -227,7 +230,7 @@ class NodeAgent:
             "containerRuntimeVersion": RUNTIME_VERSION,
             "kernelVersion": "6.12.0-kubesim",
             "kubeProxyVersion": "",
-            "kubeletVersion": VERSION,
+            "kubeletVersion": self._config.version,
             "machineID": machine[:32],
             "operatingSystem": "linux",
             "osImage": "kubesim (simulated)",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kubesim.apimachinery.objects import Object
-from kubesim.kubelet.node import VERSION
+from kubesim.kubelet.node import DEFAULT_VERSION
 from kubesim.kubelet.pod_worker import PodWorker
 
 
@@ -55,7 +55,7 @@ def _metrics(workers: list[PodWorker], summary: Object) -> Iterator[str]:
             "",
             summary["node"]["memory"]["rssBytes"],
         ),
-        ("kubernetes_build_info", "gauge", f'{{git_version="{VERSION}"}}', 1),
+        ("kubernetes_build_info", "gauge", f'{{git_version="{DEFAULT_VERSION}"}}', 1),
     )
     for name, kind, labels, value in figures:
         yield f"# TYPE {name} {kind}"

@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubesim.kubeadm import kindconfig
-from kubesim.kubeadm.kindconfig import ConfigError
 from kubesim.serve import DataError, Settings, settings_of
 
 TIMEOUT = 30
@@ -273,56 +271,6 @@ def test_a_wrong_option_is_explained(tmp_path, options, words):
     assert words in error
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
-
-
-KIND = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"}
-
-
-def test_a_kind_configuration_names_nodes_as_kind_does():
-    nodes = [
-        {"role": "control-plane", "image": "kindest/node:v1.37.0"},
-        {"role": "worker", "labels": {"disk": "ssd"}},
-        {"role": "worker"},
-    ]
-    networking = {"apiServerPort": 6443, "podSubnet": "10.244.0.0/16"}
-    config = kindconfig.parse({**KIND, "name": "x", "nodes": nodes, "networking": networking}, None)
-    assert [node.name for node in config.nodes] == ["x-control-plane", "x-worker", "x-worker2"]
-    assert config.nodes[1].labels == {"disk": "ssd"}
-    assert config.port == 6443
-    assert config.notes == ("node image kindest/node:v1.37.0 is ignored: nodes are simulated",)
-
-
-def test_a_kind_configuration_without_nodes_has_one():
-    assert [n.name for n in kindconfig.parse(KIND, "y").nodes] == ["y-control-plane"]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"kind": "Pod"}, "kind: Cluster"),
-        ({"apiVersion": "kind.sigs.k8s.io/v1alpha3"}, "apiVersion: kind.x-k8s.io/v1alpha4"),
-        ({"featureGates": {"X": True}}, "'featureGates' is not simulated"),
-        ({"networking": {"podSubnet": "10.0.0.0/8"}}, "networking.podSubnet can only be"),
-        ({"networking": {"disableDefaultCNI": True}}, "'disableDefaultCNI' is not simulated"),
-        ({"nodes": [{"role": "worker"}]}, "0 control planes"),
-        ({"nodes": [{"role": "control-plane"}] * 3}, "3 control planes"),
-        ({"nodes": [{"role": "master"}]}, r"nodes\[0\].role is 'master'"),
-        ({"nodes": [{"extraMounts": []}]}, "'extraMounts' is not simulated"),
-        ({"nodes": ["worker"]}, r"nodes\[0\] must be a mapping"),
-        ({"networking": {"apiServerPort": "x"}}, "must be a port number"),
-    ],
-)
-def test_what_a_kind_configuration_asks_in_vain_is_named(change, words):
-    with pytest.raises(ConfigError, match=words):
-        kindconfig.parse({**KIND, **change}, None)
-
-
-@pytest.mark.parametrize("text", ["a: [", "- a\n- b\n", ""])
-def test_a_configuration_that_is_none_is_named(tmp_path, text):
-    path = tmp_path / "kind.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=r"kind\.yaml"):
-        kindconfig.load(path, None)
 
 
 def test_without_an_api_server_only_the_simulations_own_knobs_answer(tmp_path):

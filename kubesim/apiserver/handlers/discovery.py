@@ -26,8 +26,15 @@ VERSION: Object = {
     "compiler": "",
     "platform": "linux/amd64",
 }
+DEFAULT_VERSION = "v1.37.0"
 AGGREGATED = ("v2", "v2beta1")
 HEALTH_CHECKS = ("ping", "log", "etcd")
+
+
+def version_info(version: str) -> Object:
+    """Return what /version answers of a release of Kubernetes: v1.37.0."""
+    minor = version.split(".")[1]
+    return VERSION | {"minor": minor, "gitVersion": f"{version}+kubesim"}
 
 
 class Discovery:
@@ -37,9 +44,11 @@ class Discovery:
         self,
         resources: Resources,
         address: Callable[[], str],
+        version: Callable[[], str] = lambda: DEFAULT_VERSION,
         checks: Iterable[str] = HEALTH_CHECKS,
     ) -> None:
         self._resources = resources
+        self._version = version
         self._address = address
         self._checks = tuple(checks)
 
@@ -52,7 +61,7 @@ class Discovery:
             case [""]:
                 response = json_response({"paths": root_paths(self._resources)})
             case ["version"]:
-                response = json_response(VERSION)
+                response = json_response(version_info(self._version()))
             case ["healthz" | "livez" | "readyz" as path, *rest]:
                 response = self._health(request, path, "/".join(rest))
             case ["api" | "apis" as root]:
