@@ -54,6 +54,7 @@ from kubesim.network.policy import NetworkPolicies
 from kubesim.network.proxy import ServiceProxy
 from kubesim.runtime.images import ImageStore
 from kubesim.storage import localpath
+from kubesim.storage.disk import NodeDisk
 
 log = logging.getLogger(__name__)
 
@@ -180,8 +181,7 @@ class Cluster:
         self._spawn("ingress-nginx", ingress_nginx.install(superuser, self.clock))
         policies = NetworkPolicies(self.client(*KINDNET_ACCOUNT), self.network, self.clock)
         self._spawn("kindnet", policies.run())
-        disks = {name: kubelet.disk for name, kubelet in self._kubelets.items()}
-        provisioner = localpath.run(self.client(*PROVISIONER_ACCOUNT), self.clock, disks)
+        provisioner = localpath.run(self.client(*PROVISIONER_ACCOUNT), self.clock, self.disks)
         self._spawn("local-path-provisioner", provisioner)
         for name in self.nodes:
             await self.start_node(name)
@@ -211,6 +211,11 @@ class Cluster:
     def manifests(self, node: str) -> Manifests:
         """Return the directory of static Pods on a node."""
         return self._kubelets[node].manifests
+
+    @property
+    def disks(self) -> dict[str, NodeDisk]:
+        """The disk of each node: what outlives its Pods, and its power."""
+        return {name: kubelet.disk for name, kubelet in self._kubelets.items()}
 
     def add_image(self, reference: str) -> None:
         """Make an image known to every node. Raises ValueError when it cannot be simulated."""

@@ -5,6 +5,7 @@ The directory holds all there is of a cluster, so that the same command continue
     cluster.json  what it was made with        pki/        its certificate authority and keys
     etcd.db       its state                    kubeconfig  how its administrator reaches it
     audit.log     who asked for what           lock        held while it is served
+    disks.json    the nodes' disks, as they were when it was stopped in order
 """
 
 import asyncio
@@ -167,6 +168,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         audit=Audit(clock, directory / "audit.log"),
         config=settings.cluster,
     )
+    _load_disks(directory / "disks.json", cluster)
     tls = server_tls(keys.path("apiserver.crt"), keys.path("apiserver.key"), keys.path("ca.crt"))
     https = HTTPServer(HostTime(cluster.handle, clock), tls)
     _listen(https, port, settings.port)
@@ -188,8 +190,28 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         raise _unwritable(directory, str(error)) from None
     finally:
         await cluster.stop()
+        _save_disks(directory / "disks.json", cluster)
         await https.stop()
         await knobs.stop()
+
+
+def _load_disks(path: Path, cluster: Cluster) -> None:
+    """Give the nodes back what was on their disks."""
+    if not path.exists():
+        return
+    try:
+        for name, data in json.loads(path.read_text()).items():
+            cluster.disks[name].restore(data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _save_disks(path: Path, cluster: Cluster) -> None:
+    contents = {name: disk.dump() for name, disk in cluster.disks.items()}
+    try:
+        pki.write_private(path, json.dumps(contents).encode())
+    except OSError as error:
+        raise _unwritable(path.parent, str(error.strerror)) from None
 
 
 def _stop_signal() -> asyncio.Event:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from kubesim.runtime.filesystem import Device, Directory, File, Node, Tree, failure
+from kubesim.storage import image
 
 PODS = "/var/lib/kubelet/pods"
 VOLUMES = "/var/local-path-provisioner"
@@ -41,6 +42,17 @@ class NodeDisk:
             self.tree.directory(path)
         self.tree.directory("/tmp", 0o1777)  # noqa: S108 - simulated
         self.tree.write("/etc/hostname", f"{hostname}\n")
+
+    def dump(self) -> image.Data:
+        """Return the whole disk as data."""
+        return image.dump(self.tree.root)
+
+    def restore(self, data: image.Data) -> None:
+        """Put back what `dump` returned. Raises KeyError, TypeError and ValueError."""
+        root = image.load(data)
+        if not isinstance(root, Directory):
+            raise TypeError("a disk begins with a directory")
+        self.tree.root = root
 
     def find(self, path: str) -> Node | None:
         """Return what is at a path, or None."""
