@@ -17,7 +17,7 @@ from kubesim.etcd.record import Record
 from kubesim.etcd.store import Delete, Etcd, Event, Put
 
 Object = dict[str, Any]
-CACHE_LIMIT = 20_000
+CACHE_LIMIT = 50_000
 
 
 def dump(value: Any) -> bytes:
@@ -91,10 +91,11 @@ class Storage:
         return stored
 
     def _keep(self, key: str, stored: Stored) -> None:
-        """Keep a decoded object for the next reader; what is gone goes with the rest."""
+        """Keep a decoded object for the next reader; what was kept longest makes room."""
+        before = self._recent.pop(key, ())
         if len(self._recent) >= CACHE_LIMIT:
-            self._recent.clear()
-        self._recent[key] = (stored, *self._recent.get(key, ())[:1])
+            del self._recent[next(iter(self._recent))]
+        self._recent[key] = (stored, *before[:1])
 
     def load_deleted(self, resource: Resource, event: Event) -> Stored:
         """Return what a deletion took away, at the deletion's own revision."""
