@@ -18,11 +18,13 @@ from kubesim.etcd.store import Delete, Etcd, Event, Put
 
 Object = dict[str, Any]
 CACHE_LIMIT = 50_000
+# Objects come from JSON or from a decoder, so they contain no circles to look for.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
 
 
 def dump(value: Any) -> bytes:
     """Return compact JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def storage_key(resource: Resource, namespace: str, name: str) -> str:
