@@ -94,7 +94,7 @@ class Etcd:
         self._keys: list[str] = []  # sorted
         self._versions: dict[str, list[Record]] = {}  # per key, oldest first
         self._log: deque[Event] = deque()  # everything after the compacted revision
-        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)  # by prefix
+        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)  # by directory
         self._leases: dict[int, _Lease] = {}
         self._lease_granted = asyncio.Event()
         self._running = True
@@ -192,8 +192,9 @@ class Etcd:
 
         Raises CompactedError when that history is gone.
         """
-        watch = Watch(self.since(prefix, revision or self.revision), self._watches[prefix])
-        self._watches[prefix].add(watch)
+        filed = self._watches[prefix[: prefix.rfind("/") + 1]]
+        watch = Watch(prefix, self.since(prefix, revision or self.revision), filed)
+        filed.add(watch)
         return watch
 
     def since(self, prefix: str, revision: int) -> list[Event]:
@@ -296,14 +297,21 @@ class Etcd:
         self._backend.append(records)
         self.revision = records[0].revision
         events = [self._remember(record) for record in records]
-        for prefix, watches in self._watches.items():
-            about = [event for event in events if event.record.key.startswith(prefix)]
-            if about:
-                for watch in [*watches]:
-                    watch.notify(about)
+        for event in events:
+            for watch in self._concerned(event.record.key):
+                watch.notify(event)
         if self.revision - self.compacted > 2 * self._history:
             with contextlib.suppress(UnavailableError):  # the next commit tries again
                 self.compact(self.revision - self._history)
+
+    def _concerned(self, key: str) -> "list[Watch]":
+        """Return the watches that a key is about; they are filed by directory."""
+        filed = [*self._watches.get("", ())]
+        end = key.find("/") + 1
+        while end:
+            filed += self._watches.get(key[:end], ())
+            end = key.find("/", end) + 1
+        return [watch for watch in filed if key.startswith(watch.prefix)]
 
     def _remember(self, record: Record) -> Event:
         event = Event(record, self._insert(record))
@@ -376,16 +384,17 @@ class Watch:
     too long ends; its owner starts again from the last revision it saw.
     """
 
-    def __init__(self, missed: Iterable[Event], registry: "set[Watch]") -> None:
+    def __init__(self, prefix: str, missed: Iterable[Event], registry: "set[Watch]") -> None:
+        self.prefix = prefix
         self._pending: deque[Event] = deque(missed)
         self._registry = registry
         self._changed = asyncio.Event()
         self.on_change: Callable[[], None] = self._changed.set
         self.closed = False
 
-    def notify(self, events: Iterable[Event]) -> None:
-        """Queue events, all of them under this watch's prefix."""
-        self._pending.extend(events)
+    def notify(self, event: Event) -> None:
+        """Queue an event of a key under this watch's prefix."""
+        self._pending.append(event)
         self.on_change()
         if len(self._pending) > SLOW_WATCHER:
             self.close()

@@ -14,10 +14,11 @@ from typing import Any
 
 from kubesim.api.resources import Resource
 from kubesim.etcd.record import Record
-from kubesim.etcd.store import Delete, Etcd, Event, Put
+from kubesim.etcd.store import Delete, Etcd, Put
 
 Object = dict[str, Any]
 CACHE_LIMIT = 50_000
+REPLACED_LIMIT = 2_000
 # Objects come from JSON or from a decoder, so they contain no circles to look for.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
 
@@ -66,7 +67,8 @@ class Storage:
     def __init__(self, store: Etcd, random: Random) -> None:
         self.store = store
         self.random = random
-        self._recent: dict[str, tuple[Stored, ...]] = {}  # the latest and the one before
+        self._latest: dict[str, Stored] = {}
+        self._replaced: dict[str, Stored] = {}  # by the last writes: watches still ask for them
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored | None:
         """Return the object as it is now, or None."""
@@ -80,30 +82,24 @@ class Storage:
 
     def load(self, resource: Resource, record: Record) -> Stored:
         """Return a record's object, decoded once while it is recent."""
-        recent = self._recent.get(record.key, ())
-        for known in recent:
-            if known.revision == record.revision and known.resource is resource:
+        latest = self._latest.get(record.key)
+        for known in (latest, self._replaced.get(record.key)):
+            if known and known.revision == record.revision and known.resource is resource:
                 return known
         assert record.value is not None
         obj = json.loads(record.value)
         obj["metadata"]["resourceVersion"] = str(record.revision)
         stored = Stored(resource.from_storage(obj), record.revision, resource)
-        if not recent or recent[0].revision < record.revision:
+        if not latest or latest.revision < record.revision:
             self._keep(record.key, stored)
         return stored
 
     def _keep(self, key: str, stored: Stored) -> None:
         """Keep a decoded object for the next reader; what was kept longest makes room."""
-        before = self._recent.pop(key, ())
-        if len(self._recent) >= CACHE_LIMIT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[key] = (stored, *before[:1])
-
-    def load_deleted(self, resource: Resource, event: Event) -> Stored:
-        """Return what a deletion took away, at the deletion's own revision."""
-        assert event.previous
-        last = self.load(resource, event.previous)
-        return last.at(event.record.revision)
+        replaced = self._latest.get(key)
+        if replaced:
+            _put_last(self._replaced, key, replaced, REPLACED_LIMIT)
+        _put_last(self._latest, key, stored, CACHE_LIMIT)
 
     def create(self, resource: Resource, obj: Object, lease: int = 0) -> Stored | None:
         """Write a new object; None when the name is taken."""
@@ -137,6 +133,13 @@ class Storage:
     def _key(resource: Resource, obj: Object) -> str:
         metadata = obj["metadata"]
         return storage_key(resource, metadata.get("namespace", ""), metadata["name"])
+
+
+def _put_last(kept: dict[str, Stored], key: str, stored: Stored, limit: int) -> None:
+    kept.pop(key, None)
+    kept[key] = stored
+    if len(kept) > limit:
+        del kept[next(iter(kept))]
 
 
 def list_json(resource: Resource, items: Sequence[Stored], metadata: dict[str, Any]) -> bytes:
