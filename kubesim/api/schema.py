@@ -20,7 +20,7 @@ SPECIAL = {
     "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1": "any",
     "io.k8s.apimachinery.pkg.apis.meta.v1.Patch": "any",
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "any",
-    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps": "any",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps": "json-schema",
 }
 ZEROS = {"string": "", "integer": 0, "boolean": False}
 
@@ -36,6 +36,7 @@ class Type:
     fields: dict[str, "Type"] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     zeros: tuple[tuple[str, Any], ...] = ()  # required scalars and Go's value for an absent one
+    by_value: bool = False  # Go has no absent value of it: what is not given is empty
     omit_zero: bool = False  # an empty value is as good as absent
     item: "Type | None" = None
     list_type: str = ""  # atomic, set or map
@@ -143,6 +144,7 @@ def _object(schema: dict[str, Any], name: str) -> Type:
         if compiled.kind in ZEROS and kept:
             zeros.append((key, ZEROS[compiled.kind]))
         compiled.omit_zero = _omits_zero(compiled.kind, go)
+        compiled.by_value = compiled.kind == "object" and go is not None and not go.pointer
     return Type(
         "object",
         name=short,

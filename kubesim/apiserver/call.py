@@ -161,7 +161,11 @@ class Call:
         }
         unread = {field: value for field, value in data.items() if field not in known}
         decoder = Decoder()
-        return known | decoder.decode(unread, self.type), decoder.strict
+        read: Object = known | decoder.decode(unread, self.type)
+        spec = self.type.fields.get("spec")
+        if spec and spec.by_value and "spec" not in read:
+            read["spec"] = decoder.decode({}, spec)
+        return read, decoder.strict
 
     def report_strict(self, problems: list[str], refuse: Refuse) -> None:
         """Refuse, warn of, or ignore what a strict reader refuses, as the client asks for."""

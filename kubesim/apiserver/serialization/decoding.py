@@ -178,6 +178,52 @@ def _any(_: Decoder, value: Any, __: Type, ___: str, ____: str) -> Any:
     return value
 
 
+def _json_schema(_: Decoder, value: Any, __: Type, path: str, struct: str) -> Any:
+    """Read a JSON schema, which is kept as it is, but must have the shape of one."""
+    if not isinstance(value, dict):
+        raise _mismatch(value, path, struct, "v1.JSONSchemaProps", "struct")
+    for name, inner in value.items():
+        at = f"{path}.{name}"
+        for part in _schemas_in(name, inner, at):
+            _json_schema(_, part, __, at, "JSONSchemaProps")
+    return value
+
+
+def _schemas_in(name: str, value: Any, path: str) -> list[Any]:
+    """Return the schemas in a field of a schema. Raises DecodeError for another shape."""
+    if value is None:
+        return []
+    for fields, kind, go_type in _SCHEMA_FIELDS:
+        if name in fields and not isinstance(value, kind):
+            raise _mismatch(value, path, "JSONSchemaProps", go_type)
+    if name in _MAPS_OF_SCHEMAS:
+        return [each for each in value.values() if each is not None]
+    if name in _LISTS_OF_SCHEMAS or (name == "items" and isinstance(value, list)):
+        return list(value)
+    one = name in _ONE_SCHEMA and not isinstance(value, bool)
+    return [value] if one else []
+
+
+_MAPS_OF_SCHEMAS = ("properties", "patternProperties", "definitions")
+_LISTS_OF_SCHEMAS = ("allOf", "anyOf", "oneOf")
+_ONE_SCHEMA = ("not", "items", "additionalProperties", "additionalItems")
+_SCHEMA_FIELDS: tuple[tuple[tuple[str, ...], type, str], ...] = (
+    (_MAPS_OF_SCHEMAS, dict, "map[string]v1.JSONSchemaProps"),
+    (_LISTS_OF_SCHEMAS, list, "[]v1.JSONSchemaProps"),
+    (("required", "x-kubernetes-list-map-keys"), list, "[]string"),
+    (("enum",), list, "[]v1.JSON"),
+    (("x-kubernetes-validations",), list, "[]v1.ValidationRule"),
+    (("type", "format", "description", "pattern", "title", "$ref", "id", "$schema"), str, "string"),
+    (("x-kubernetes-list-type", "x-kubernetes-map-type"), str, "string"),
+    (("nullable", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum"), bool, "bool"),
+    (
+        ("x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"),
+        bool,
+        "bool",
+    ),
+    (("x-kubernetes-int-or-string",), bool, "bool"),
+)
+
 _READERS: dict[str, _Reader] = {
     "object": Decoder.object,
     "array": Decoder.array,
@@ -191,6 +237,7 @@ _READERS: dict[str, _Reader] = {
     "time": _time,
     "micro-time": _micro_time,
     "any": _any,
+    "json-schema": _json_schema,
 }
 
 

@@ -59,7 +59,7 @@ def _exit_codes(spec: Object, codes: Object, path: str) -> Iterator[Cause]:
     known = [each["name"] for f in ("initContainers", "containers") for each in pod.get(f, ())]
     if codes.get("containerName", known[0] if known else "") not in known:
         why = "must be one of the container or initContainer names in the pod template"
-        yield invalid(f"{path}.containerName", codes["containerName"], why)
+        yield invalid(f"{path}.containerName", codes.get("containerName", ""), why)
     if not values:
         yield invalid(f"{path}.values", values, "at least one value is required")
     elif len(values) > MOST_CODES:

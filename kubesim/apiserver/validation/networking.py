@@ -165,7 +165,7 @@ def _path(entry: Object, path: str) -> Iterator[Cause]:
         for part in AT_NO_END:
             if text.endswith(part):
                 yield invalid(f"{path}.path", text, f"cannot end with '{part}'")
-    yield from _backend(entry["backend"], f"{path}.backend")
+    yield from _backend(entry.get("backend", {}), f"{path}.backend")
 
 
 def _backend(backend: Object, path: str) -> Iterator[Cause]:

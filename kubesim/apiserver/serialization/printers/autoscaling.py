@@ -23,8 +23,8 @@ SOURCES = {"Resource": "resource", "ContainerResource": "containerResource"}
 
 
 def _reference(autoscaler: Object, _now: datetime) -> str:
-    target = autoscaler["spec"]["scaleTargetRef"]
-    return f"{target['kind']}/{target['name']}"
+    target = autoscaler["spec"].get("scaleTargetRef") or {}
+    return f"{target.get('kind', '')}/{target.get('name', '')}"
 
 
 def _targets(autoscaler: Object, _now: datetime) -> str:

@@ -39,7 +39,7 @@ class Column:
 
 def name(obj: Object, _now: datetime) -> str:
     """The object's name."""
-    return str(obj["metadata"]["name"])
+    return str(obj["metadata"].get("name", ""))
 
 
 def age(obj: Object, now: datetime) -> str:
