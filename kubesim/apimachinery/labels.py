@@ -49,7 +49,8 @@ def term_matches(term: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
 
 def _satisfies(requirement: Requirement, labels: Labels) -> bool:
     value = labels.get(requirement["key"])
-    return _OPERATORS[requirement["operator"]](value, requirement.get("values") or [])
+    compare = _OPERATORS.get(requirement.get("operator", ""))
+    return compare is not None and compare(value, requirement.get("values") or [])
 
 
 def _compare(value: str | None, values: list[str]) -> int:
