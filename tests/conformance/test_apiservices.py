@@ -110,3 +110,11 @@ def test_a_component_status_is_read_by_name(core, refusal):
     status = refusal(core.read_component_status, "nobody")
     assert status["code"] == 500
     assert status["message"] == "Component not found: nobody"
+
+
+def test_kubectl_prints_component_statuses(kubectl):
+    heading, *rows = kubectl("get", "cs").splitlines()
+    assert heading.split() == ["NAME", "STATUS", "MESSAGE", "ERROR"]
+    statuses = {row.split()[0]: row.split()[1] for row in rows}
+    assert set(statuses) == {"scheduler", "controller-manager", "etcd-0"}
+    assert statuses["etcd-0"] == "Healthy"
