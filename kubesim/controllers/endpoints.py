@@ -20,11 +20,14 @@ from kubesim.apimachinery.objects import (
 )
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND, tolerating
+from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, InformerFactory
+from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.endpointslice import concerned
 from kubesim.controllers.endpointslice_reconciler import port_key
 from kubesim.controllers.serviceports import HEADLESS, pod_ports
+from kubesim.controllers.triggertime import TriggerTimes, annotated
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 Port = tuple[tuple[str, Any], ...]
@@ -34,6 +37,10 @@ class EndpointsController(Controller):
     """Keeps each Service's Endpoints in step with its Pods."""
 
     name = "endpoint-controller"
+
+    def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
+        self._times = TriggerTimes()
+        super().__init__(client, informers, clock)
 
     def watch(self, informers: InformerFactory) -> None:
         """Services fill the queue, and so do changes of the Pods that they select."""
@@ -50,6 +57,7 @@ class EndpointsController(Controller):
         namespace, name = split_key(key)
         service = self.services.get(name, namespace)
         if service is None:
+            self._times.forget(key)
             await self._delete(namespace, name)
         elif service["spec"].get("selector") and service["spec"].get("type") != "ExternalName":
             await self._write(service, self.endpoints.get(name, namespace))
@@ -61,12 +69,15 @@ class EndpointsController(Controller):
             await self.client.delete("endpoints", name, namespace)
 
     async def _write(self, service: Object, current: Object | None) -> None:
-        wanted = _endpoints(service, subsets(service, self._pods_of(service)))
+        pods = self._pods_of(service)
+        wanted = _endpoints(service, subsets(service, pods))
+        moment = self._times.last_change(service, pods)
         if current is None:
-            await self._create(service, wanted)
+            meta = annotated(wanted["metadata"], moment)
+            await self._create(service, wanted | {"metadata": meta})
         elif _content(wanted) != _content(current):
             meta = current["metadata"] | {"labels": wanted["metadata"]["labels"]}
-            await self.client.update("endpoints", wanted | {"metadata": meta})
+            await self.client.update("endpoints", wanted | {"metadata": annotated(meta, moment)})
 
     async def _create(self, service: Object, wanted: Object) -> None:
         try:

@@ -28,6 +28,7 @@ from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.endpointslice_reconciler import Plan, PortKey, port_key, reconcile
 from kubesim.controllers.serviceports import HEADLESS, pod_ports
+from kubesim.controllers.triggertime import TriggerTimes, annotated
 
 MAX_ENDPOINTS = 100  # in a slice; the real --max-endpoints-per-slice
 ZONE = "topology.kubernetes.io/zone"
@@ -78,14 +79,14 @@ class SliceController(Controller):
         self._written.pop(service, None)
         self._held.discard(service)
 
-    async def carry_out(self, service: str, plan: Plan) -> None:
-        """Write what was planned."""
+    async def carry_out(self, service: str, plan: Plan, moment: str | None = None) -> None:
+        """Write what was planned; moment: of the change that it follows, for slices to tell."""
         written = self._written.setdefault(service, {})
         for each in plan.create:
-            made = await self.client.create(SLICES, each)
+            made = await self.client.create(SLICES, _at(each, moment))
             written[uid(made)] = made["metadata"]["generation"]
         for each in plan.update:
-            made = await self.client.update(SLICES, each)
+            made = await self.client.update(SLICES, _at(each, moment))
             written[uid(made)] = made["metadata"]["generation"]
         for each in plan.delete:
             with tolerating(NOT_FOUND):
@@ -121,6 +122,12 @@ class SliceController(Controller):
         return labels_of(endpoint_slice).get(MANAGED_BY) == self.managed_by
 
 
+def _at(endpoint_slice: Object, moment: str | None) -> Object:
+    if moment is None:
+        return endpoint_slice
+    return endpoint_slice | {"metadata": annotated(endpoint_slice["metadata"], moment)}
+
+
 def new_slice(name: str, owner: Object, labels: dict[str, str], address_type: str) -> Object:
     """A slice without ports and endpoints, named after its Service by the API server."""
     return {
@@ -142,6 +149,10 @@ class EndpointSliceController(SliceController):
     name = "endpointslice-controller"
     managed_by = "endpointslice-controller.k8s.io"
 
+    def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
+        self._times = TriggerTimes()
+        super().__init__(client, informers, clock)
+
     def watch(self, informers: InformerFactory) -> None:
         """Services fill the queue, and so do changes of the Pods that they select."""
         services, pods = informers.informer("services"), informers.informer("pods")
@@ -156,21 +167,30 @@ class EndpointSliceController(SliceController):
         service = self.services.get(*reversed(split_key(key)))
         if service is None or is_being_deleted(service):
             self.forget(key)
+            self._times.forget(key)
             return  # its slices are garbage, and collected
         selector, kind = service["spec"].get("selector"), service["spec"].get("type")
         if not selector or kind == "ExternalName" or self.behind(key):
             return
-        groups = self._groups(service)
+        pods = self._pods_of(service)
+        moment = self._times.last_change(service, pods)
+        groups = self._groups(service, pods)
         base = new_slice(service["metadata"]["name"], service, self._labels(service), "IPv4")
         try:
-            await self.carry_out(key, reconcile(groups, self.slices_of(key), base, MAX_ENDPOINTS))
+            plan = reconcile(groups, self.slices_of(key), base, MAX_ENDPOINTS)
+            await self.carry_out(key, plan, moment)
         except StatusError as error:
             await self.report_failure(service, error)
 
-    def _groups(self, service: Object) -> dict[PortKey, list[Object]]:
+    def _pods_of(self, service: Object) -> list[Object]:
+        selector = service["spec"]["selector"]
+        pods = self.pods.list(service["metadata"]["namespace"])
+        return [pod for pod in pods if has_all(selector, labels_of(pod))]
+
+    def _groups(self, service: Object, pods: list[Object]) -> dict[PortKey, list[Object]]:
         groups: dict[PortKey, list[Object]] = {}
-        for pod in self.pods.list(service["metadata"]["namespace"]):
-            if has_all(service["spec"]["selector"], labels_of(pod)) and _has_address(pod):
+        for pod in pods:
+            if _has_address(pod):
                 ports = port_key(pod_ports(service, pod))
                 groups.setdefault(ports, []).append(self._endpoint(service, pod))
         return groups

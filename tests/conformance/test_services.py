@@ -225,3 +225,13 @@ def test_endpoints_show_nothing_but_ready_addresses(service, kubectl, core, name
     waiting.until(
         lambda: kubectl("get", "endpoints", "web", "--no-headers").split()[:-1] == row, timeout=WAIT
     )
+
+
+def test_endpoints_tell_when_the_change_happened_that_they_follow(core, namespace, service):
+    created = service().metadata.creation_timestamp
+
+    def told():
+        found = core.read_namespaced_endpoints("web", namespace).metadata.annotations or {}
+        return found.get("endpoints.kubernetes.io/last-change-trigger-time")
+
+    assert waiting.until(told, timeout=WAIT) == f"{created:%Y-%m-%dT%H:%M:%SZ}"

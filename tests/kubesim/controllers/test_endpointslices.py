@@ -55,6 +55,29 @@ async def test_a_slice_says_whose_it_is_and_what_stands_in_it(make_world):
         ]
 
 
+async def test_slices_and_endpoints_tell_when_the_change_happened_that_they_follow(make_world):
+    async with make_world(nodes=1, ready=False) as world:
+        told = "endpoints.kubernetes.io/last-change-trigger-time"
+        made = await world.create_service()
+        await world.create_pod("one", meta=LABELS)
+        await world.settle()
+        for each in (await only(world), await world.get("endpoints", "web")):
+            assert each["metadata"]["annotations"][told] == made["metadata"]["creationTimestamp"]
+        await world.advance(60)
+        await world.kubelets["node-1"].report(await world.pod("one"), ready=True)
+        await world.settle()
+        ready = next(
+            each["lastTransitionTime"]
+            for each in (await world.pod("one"))["status"]["conditions"]
+            if each["type"] == "Ready"
+        )
+        for each in (await only(world), await world.get("endpoints", "web")):
+            assert each["metadata"]["annotations"][told] == ready
+        await world.change("pods", "one", {"metadata": {"labels": {"app": "other"}}})
+        for each in (await only(world), await world.get("endpoints", "web")):
+            assert told not in each["metadata"].get("annotations", {})
+
+
 async def test_a_service_without_pods_has_one_empty_slice_which_they_then_fill(make_world):
     async with make_world(nodes=1) as world:
         await world.create_service()
