@@ -30,6 +30,7 @@ from kubesim.apiserver.responses import json_response
 
 HOST = "127.0.0.1"
 MAX_BODY = 3 << 20  # as k8s.io/apiserver's MaxRequestBodyBytes
+READING = ("GET", "HEAD")
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 TLS_HANDSHAKE = b"\x16"  # the first byte of every TLS connection
@@ -140,9 +141,11 @@ class HTTPServer:
                 StatusError(413, message, reason="RequestEntityTooLarge").status, 413
             )
         else:
-            # A write is never cut in half by a client that hangs up.
+            work = self._handle(_request(incoming, body))
+            # A write is never cut in half by a client that hangs up; a read may be.
+            waiting = work if incoming.method in READING else asyncio.shield(work)
             try:
-                response = await asyncio.shield(self._handle(_request(incoming, body)))
+                response = await waiting
             except ConnectionRefusedError:
                 if incoming.transport:
                     incoming.transport.abort()
