@@ -127,3 +127,22 @@ async def test_a_shorter_sleep_is_not_held_up_by_a_longer_one():
     await clock.advance(0)
     await asyncio.wait_for(clock.sleep(1), 5)
     long.cancel()
+
+
+async def test_a_repeated_call_comes_at_every_moment_until_it_is_cancelled():
+    clock = Clock(speed=0)
+    heard = []
+    timer = clock.call_every(60, lambda: heard.append(clock.monotonic()))
+    await clock.advance(185)
+    timer.cancel()
+    await clock.advance(600)
+    assert heard == [60, 120, 180]
+
+
+async def test_what_is_cancelled_takes_no_room():
+    clock = Clock(speed=0)
+    kept = clock.call_later(1000, lambda: None)
+    for _ in range(10_000):
+        clock.call_later(500, lambda: None).cancel()
+    assert len(clock._sleepers) < 200
+    assert kept in clock._sleepers

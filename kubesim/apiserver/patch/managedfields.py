@@ -14,9 +14,13 @@ from kubesim.apiserver.patch import fieldsets
 from kubesim.apiserver.patch.fieldsets import SELF, Tree
 
 Object = dict[str, Any]
-UNTRACKED_METADATA = (
-    *("name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion"),
-    *("managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"),
+UNTRACKED = frozenset({SELF, "f:kind", "f:apiVersion"})
+UNTRACKED_METADATA = frozenset(
+    {
+        *(SELF, "f:name", "f:namespace", "f:uid", "f:creationTimestamp", "f:generation"),
+        *("f:resourceVersion", "f:managedFields", "f:deletionTimestamp"),
+        "f:deletionGracePeriodSeconds",
+    }
 )
 APPLY, UPDATE = "Apply", "Update"
 ANCIENT = "ancient-changes"
@@ -91,19 +95,12 @@ def _encode(manager: Manager, entry: Entry) -> Object:
 
 def tracked(tree: Tree, reset: Iterable[str]) -> Tree:
     """Return a set without what nobody owns: identity, the server's fields, and `reset` ones."""
-    result = {key: child for key, child in tree.items() if key not in (SELF, *_fields(reset))}
-    for key in _fields(("kind", "apiVersion")):
-        result.pop(key, None)
-    metadata = result.get("f:metadata", {})
-    kept = {k: child for k, child in metadata.items() if k not in _fields(UNTRACKED_METADATA)}
-    result["f:metadata"] = {key: child for key, child in kept.items() if key != SELF}
-    if not result["f:metadata"]:
-        del result["f:metadata"]
-    return result
-
-
-def _fields(names: Iterable[str]) -> list[str]:
-    return [f"f:{name}" for name in names]
+    result = {key: child for key, child in tree.items() if key not in UNTRACKED}
+    for name in reset:
+        result.pop(f"f:{name}", None)
+    metadata = result.pop("f:metadata", {})
+    kept = {key: child for key, child in metadata.items() if key not in UNTRACKED_METADATA}
+    return result | {"f:metadata": kept} if kept else result
 
 
 def record_update(
