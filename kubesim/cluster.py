@@ -43,8 +43,6 @@ from kubesim.faults import Faults
 from kubesim.kubeadm import ingress_nginx
 from kubesim.kubeadm.bootstrap import bootstrap
 from kubesim.kubeadm.config import ClusterConfig
-from kubesim.kubeadm.images import component_images
-from kubesim.kubeadm.manifests import ControlPlane, static_pods
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.link import Link
 from kubesim.kubelet.node import NodeConfig
@@ -55,6 +53,7 @@ from kubesim.network.proxy import ServiceProxy
 from kubesim.runtime.images import ImageStore
 from kubesim.storage import localpath
 from kubesim.storage.disk import NodeDisk
+from kubesim.upgrades import Upgrades, last_versions
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +128,6 @@ class Cluster:
         self._tasks: set[asyncio.Task[None]] = set()
         signer = signer or SecretSigner(self.clock.random)
         self.server = self._api_server(signer)
-        self.server.version = self.config.version
         self.network = Network(self.clock)
         self.images = ImageStore()
         configs = {each.name: each for each in _node_configs(self.nodes.values(), self.config)}
@@ -140,14 +138,14 @@ class Cluster:
             self.endpoint, self.store, self.network, self.clock, keys, self._etcd_changed
         )
         self.server.computed["componentstatuses"] = lambda: statuses(components.is_running)
-        for image in component_images(self.config.version, components.programs()):
-            self.images.add(image)
         self.links: dict[str, Link] = {}
         self.clocks: dict[str, NodeClock] = {}
         self.images.add(ingress_nginx.image(self.client, self.clock))
         self._kubelets = {name: self._kubelet(each) for name, each in configs.items()}
-        for host, address in addresses.items():
-            self._write_manifests(host, address, [*addresses.items()])
+        versions = {name: each.version for name, each in configs.items()}
+        versions |= last_versions(Lookup(self.server.storage).list("nodes"), self.nodes)
+        superuser = self.client(*SUPERUSER)
+        self.upgrades = Upgrades(self, superuser, addresses, versions, components.programs())
 
     def client(self, user: str, groups: Sequence[str] = ("system:authenticated",)) -> Client:
         """A client in this process, in the name of a user."""
@@ -217,14 +215,13 @@ class Cluster:
         """The disk of each node: what outlives its Pods, and its power."""
         return {name: kubelet.disk for name, kubelet in self._kubelets.items()}
 
+    async def upgrade_node(self, name: str, version: str) -> None:
+        """Bring a node's parts to another release of Kubernetes. Raises ValueError with why not."""
+        await self.upgrades.upgrade(name, version)
+
     def add_image(self, reference: str) -> None:
         """Make an image known to every node. Raises ValueError when it cannot be simulated."""
         self.images.load(reference)
-
-    def _write_manifests(self, name: str, address: str, members: list[tuple[str, str]]) -> None:
-        node = ControlPlane(self.config, name, address, self.config.version, members)
-        for file, pod in static_pods(node).items():
-            self._kubelets[name].manifests.write(file, pod)
 
     def _kubelet(self, config: NodeConfig) -> Kubelet:
         link = self.links[config.name] = Link(self.endpoint, self.clock)

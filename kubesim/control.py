@@ -7,6 +7,7 @@ everything (`nonResourceURLs: ["*"]`) gets past authorization here.
     POST /kubesim/v1/clock/advance        {"seconds": 300}
     POST /kubesim/v1/clock/speed          {"speed": 60}, 0 stops the clock
     POST /kubesim/v1/nodes/NAME/stop      and /start
+    POST /kubesim/v1/nodes/NAME/upgrade   {"version": "v1.38.0"}
     POST /kubesim/v1/images               {"image": "registry/name:tag"}
     GET  /kubesim/v1/history              JSON lines, see kubesim.history
     GET  /kubesim/v1/faults
@@ -54,6 +55,9 @@ class Machines(Protocol):
     async def start_node(self, name: str) -> None:
         """Give it back."""
 
+    async def upgrade_node(self, name: str, version: str) -> None:
+        """Bring a node to another release. Raises ValueError with why not."""
+
     def add_image(self, reference: str) -> None:
         """Make an image known to every node."""
 
@@ -78,6 +82,8 @@ class Control:
                 answer = await turn(_body(request))
             case "POST", ["nodes", name, "stop" | "start" as action]:
                 answer = await self._switch(name, action)
+            case "POST", ["nodes", name, "upgrade"]:
+                answer = await self._upgrade(name, _body(request))
             case "POST", ["images"]:
                 answer = self._add_image(_body(request))
             case "GET", ["history"]:
@@ -119,15 +125,29 @@ class Control:
 
     async def _switch(self, name: str, action: str) -> Response:
         machines = self._machines
-        if name not in machines.nodes:
-            known = ", ".join(machines.nodes)
+        self._check_node(name)
+        await (machines.stop_node(name) if action == "stop" else machines.start_node(name))
+        return _answer(node=name, running=action == "start")
+
+    def _check_node(self, name: str) -> None:
+        if name not in self._machines.nodes:
+            known = ", ".join(self._machines.nodes)
             raise errors.StatusError(
                 404,
                 f'there is no machine for a node "{name}"; there are {known}',
                 details={"kind": "nodes", "name": name},
             )
-        await (machines.stop_node(name) if action == "stop" else machines.start_node(name))
-        return _answer(node=name, running=action == "start")
+
+    async def _upgrade(self, name: str, body: dict[str, Any]) -> Response:
+        self._check_node(name)
+        version = body.get("version")
+        if not isinstance(version, str) or not version:
+            raise errors.bad_request('the body must be {"version": "v1.38.0"}')
+        try:
+            await self._machines.upgrade_node(name, version)
+        except ValueError as error:
+            raise errors.bad_request(str(error)) from None
+        return _answer(node=name, version=version)
 
     def _add_image(self, body: dict[str, Any]) -> Response:
         reference = body.get("image")
@@ -184,8 +204,8 @@ def only_control(handle: Handler) -> Handler:
 def _no_such_path() -> errors.StatusError:
     return errors.no_such_resource(
         f"{NOTE}: GET clock, POST clock/advance, POST clock/speed, POST nodes/NAME/stop, "
-        "POST nodes/NAME/start, POST images, GET history, GET faults, POST faults and "
-        "DELETE faults/NAME are all there is"
+        "POST nodes/NAME/start, POST nodes/NAME/upgrade, POST images, GET history, GET faults, "
+        "POST faults and DELETE faults/NAME are all there is"
     )
 
 

@@ -64,9 +64,9 @@ Action = Callable[[], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class NodeConfig:
-    """What a node is told about itself."""
+    """What a node is told about itself; an upgrade changes its version."""
 
     name: str
     ip: str
