@@ -36,6 +36,7 @@ class Clock:
         self._sleepers: list[Timer] = []
         self._crowded = MIN_CROWD
         self._order = itertools.count()
+        self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._origin = time.monotonic()
 
@@ -48,6 +49,10 @@ class Clock:
         if not self.speed:
             return self._jumped
         return self._jumped + (time.monotonic() - self._origin) * self.speed
+
+    def number(self) -> int:
+        """Return a number that it has given nobody yet, to tell apart what happens at one time."""
+        return next(self._numbers)
 
     def catch_up(self, moment: datetime) -> None:
         """Jump to a moment, if it is still to come, before anybody sleeps."""
@@ -193,6 +198,10 @@ class NodeClock(Clock):
     def monotonic(self) -> float:
         """Return the simulated seconds, which no skew changes."""
         return self._true.monotonic()
+
+    def number(self) -> int:
+        """Return a number that no machine of the cluster has been given yet."""
+        return self._true.number()
 
     def _call_at(self, deadline: float, wake: Callable[[], None]) -> "Timer":
         return self._true._call_at(deadline, wake)

@@ -14,6 +14,7 @@ from kubesim.clock import Clock, NodeClock
 from kubesim.etcd.group import Group
 from kubesim.etcd.replicated import ReplicatedEtcd
 from kubesim.etcd.store import Etcd
+from kubesim.kubelet.eviction import SIGNALS
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.link import Link
 from kubesim.kubelet.static_pods import Manifests
@@ -105,6 +106,12 @@ class Faults:
             "node-slow": Kind(
                 self._slow, "NODE", "each request to the API servers takes longer", NODE_DELAY
             ),
+            "node-out-of-memory": Kind(
+                self._fill_memory, "NODE", "something that is no Pod uses up its memory"
+            ),
+            "node-out-of-disk": Kind(
+                self._fill_disk, "NODE", "something that is no Pod uses up its disk"
+            ),
             "certificate-expired": Kind(
                 self._expire, "NODE", "the API servers do not accept its kubelet's certificate"
             ),
@@ -185,6 +192,21 @@ class Faults:
 
     async def _slow(self, node: str, seconds: float) -> Undo:
         return _switch(self._machines.links[self._node(node)], "delay", abs(seconds))
+
+    async def _fill_memory(self, node: str, _: float) -> Undo:
+        return self._fill(node, "memory")
+
+    async def _fill_disk(self, node: str, _: float) -> Undo:
+        return self._fill(node, "disk")
+
+    def _fill(self, node: str, resource: str) -> Undo:
+        eviction, signal = self._machines.kubelet(self._node(node)).eviction, SIGNALS[resource]
+        eviction.take(resource, signal.capacity - signal.threshold // 2)
+
+        async def undo() -> None:
+            eviction.take(resource, 0)
+
+        return undo
 
     async def _expire(self, node: str, _: float) -> Undo:
         return _switch(self._machines.links[self._node(node)], "expired", True)

@@ -10,7 +10,6 @@
 """
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +33,6 @@ BURST = 25
 SERIES_GAP = timedelta(minutes=6)
 REFILL = timedelta(minutes=5)
 CACHE_SIZE = 4096
-_SEQUENCE = itertools.count()
 COMBINED = "(combined from similar events): "
 
 
@@ -72,6 +70,10 @@ class EventRecorder:
             except StatusError as error:
                 self._log.info("event %s dropped: %s", event["reason"], error)
 
+    def _nanoseconds(self) -> int:
+        """The time that makes an event's name unique; a stepped clock needs a number for that."""
+        return int(self._clock.now().timestamp() * 1_000_000) * 1000 + self._clock.number()
+
     def _make(self, reference: Object, kind: str, reason: str, message: str) -> Object:
         now = self._clock.now()
         source = {"component": self._component} | ({"host": self._host} if self._host else {})
@@ -79,7 +81,7 @@ class EventRecorder:
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{reference['name']}.{_nanoseconds(now):x}",
+                "name": f"{reference['name']}.{self._nanoseconds():x}",
                 "namespace": reference.get("namespace") or "default",
             },
             "involvedObject": reference,
@@ -224,11 +226,6 @@ class Correlator:
             return False
         bucket.tokens -= 1
         return True
-
-
-def _nanoseconds(now: datetime) -> int:
-    """The time that makes an event's name unique; a stepped clock needs the sequence for that."""
-    return int(now.timestamp() * 1_000_000) * 1000 + next(_SEQUENCE)
 
 
 def _trim(*caches: dict[tuple[str, ...], Any]) -> None:

@@ -23,10 +23,10 @@ class Struck:
         self.inject, self.undo = cluster.faults.inject, cluster.faults.undo
         self.api = cluster.client("admin", ("system:masters",))
 
-    async def ready(self, node):
+    async def ready(self, node, condition="Ready"):
         found = await self.api.get("nodes", node)
         conditions = found["status"]["conditions"]
-        return next(c["status"] for c in conditions if c["type"] == "Ready")
+        return next(c["status"] for c in conditions if c["type"] == condition)
 
     async def run_pod(self, name="web"):
         container = {"name": "main", "image": "nginx:1.26"}
@@ -91,6 +91,23 @@ async def test_containers_of_a_partitioned_node_go_on_and_are_seen_to_have():
         await world.advance(60)
         assert not worker.main[0].current.running
         assert before["state"]["running"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition"),
+    [("node-out-of-memory", "MemoryPressure"), ("node-out-of-disk", "DiskPressure")],
+)
+async def test_a_node_that_runs_out_says_so_and_evicts_its_pods(kind, condition):
+    async with struck() as world:
+        await world.run_pod()
+        await world.inject(kind, "one")
+        await world.advance(60)
+        assert await world.ready("one", condition) == "True"
+        pod = await world.api.get("pods", "web", "default")
+        assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "Evicted")
+        await world.undo(f"{kind}-one")
+        await world.advance(330)
+        assert await world.ready("one", condition) == "False"
 
 
 async def test_a_slow_node_still_heart_beats():

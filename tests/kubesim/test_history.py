@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kubesim import history
 from kubesim.clock import Clock
-from kubesim.cluster import Cluster
+from kubesim.cluster import Cluster, NodeSpec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 IN_ANOTHER_PROCESS = """
@@ -35,12 +35,25 @@ def deployment(image):
     }
 
 
-async def _tell(seed):
-    """A Deployment, a node that falls silent until its Pods are evicted, a rollout."""
-    cluster = Cluster(clock=Clock(speed=0, start=START, seed=seed))
+THREE = [
+    *(NodeSpec(f"control-plane{number}", "control-plane") for number in "123"),
+    NodeSpec("kubesim-worker"),
+    NodeSpec("kubesim-worker2"),
+]
+
+
+async def _tell(seed, nodes):
+    """A Deployment, a node that falls silent until its Pods are evicted, a rollout.
+
+    Of three control plane nodes one is gone from the beginning, and etcd's leader with it.
+    """
+    cluster = Cluster(nodes=nodes, clock=Clock(speed=0, start=START, seed=seed))
     await cluster.start()
     advance, admin = cluster.clock.advance, cluster.client("admin", ("system:masters",))
     await advance(30)
+    if nodes:
+        await cluster.faults.inject("node-stopped", "control-plane1")
+        await advance(30)
     await admin.create("deployments.apps", deployment("nginx:1.26"))
     await advance(30)
     await cluster.stop_node("kubesim-worker")
@@ -54,8 +67,8 @@ async def _tell(seed):
     return told
 
 
-def tell(seed):
-    return asyncio.run(_tell(seed))
+def tell(seed, nodes=None):
+    return asyncio.run(_tell(seed, nodes))
 
 
 def fingerprint(lines):
@@ -76,6 +89,10 @@ def test_the_same_seed_gives_the_same_history_in_every_process():
             timeout=60,
         )
         assert done.stdout.strip() == fingerprint(here)
+
+
+def test_three_control_plane_nodes_elect_the_same_leader_at_the_same_time():
+    assert tell(7, THREE) == tell(7, THREE)
 
 
 def test_another_seed_gives_another_history():

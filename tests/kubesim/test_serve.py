@@ -232,6 +232,29 @@ def test_nothing_is_lost_when_the_whole_server_is_killed_under_load(tmp_path):
             served.stop(signal.SIGKILL)
 
 
+def test_a_clock_that_was_advanced_goes_on_from_there_after_a_kill(tmp_path):
+    with Served(tmp_path, "--nodes", "1") as first:
+        first.ask(f"{first.control}/clock/advance", {"seconds": 600})
+        first.stop(signal.SIGKILL)
+    with Served(tmp_path) as second:
+        assert second.ask(f"{second.control}/clock")["ahead"] > 500
+
+
+def test_the_same_seed_gives_the_same_uids_and_no_uid_twice(tmp_path):
+    def uids(data, *options):
+        with Served(data, *options) as served:
+            served.ask(CONFIGMAPS, {"metadata": {"generateName": "made-"}})
+            spaces = served.ask("/api/v1/namespaces")["items"]
+            made = served.ask(CONFIGMAPS)["items"]
+        return [s["metadata"]["uid"] for s in spaces], [m["metadata"]["name"] for m in made]
+
+    first = uids(tmp_path / "one", "--nodes", "1", "--seed", "7")
+    assert uids(tmp_path / "two", "--nodes", "1", "--seed", "7")[0] == first[0]
+    again = uids(tmp_path / "one")
+    assert again[0] == first[0]
+    assert len(set(again[1])) == len(first[1]) + 1
+
+
 def test_a_cluster_is_continued_as_it_is(tmp_path):
     Settings("one", settings_of(tmp_path, "one").nodes).save(tmp_path / "cluster.json")
     assert settings_of(tmp_path).name == "one"
