@@ -65,12 +65,12 @@ def _correlated(item: Any, old: Any, schema: Object) -> Any:
 
 
 def _rule(rule: Object, value: Any, old: Any, schema: Object, path: str) -> Iterator[Cause]:
+    from kubesim.apiserver.apiextensions import rule_values
+
     program = compiled(rule["rule"], VARIABLES)
-    variables = {"self": value}
-    if "oldSelf" in program.names:
-        if old is None:
-            return  # a rule about a transition has nothing to say about a beginning
-        variables["oldSelf"] = old
+    variables = rule_values.variables(rule, value, old, schema)
+    if "oldSelf" in program.names and "oldSelf" not in variables:
+        return  # a rule about a transition has nothing to say about a beginning
     try:
         if program.evaluate(variables) is True:
             return

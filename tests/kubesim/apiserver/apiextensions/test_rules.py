@@ -81,6 +81,33 @@ async def test_a_rule_about_a_change_is_checked_when_something_changes(
         assert status == 200
 
 
+async def test_a_rule_about_a_change_may_cope_with_a_beginning(with_definitions, make_definition):
+    text = "self.replicas >= oldSelf.value().replicas"
+    rule = {
+        "rule": f"oldSelf.hasValue() ? {text} : self.replicas < 3",
+        "optionalOldSelf": True,
+    }
+    async with with_definitions(with_rules(make_definition(), rule)) as api:
+        assert (await api.post(GADGETS, gadget(replicas=3)))[0] == 422
+        await api.make(GADGETS, gadget(replicas=2))
+        assert (await api.patch(f"{GADGETS}/one", {"spec": {"replicas": 4}}))[0] == 200
+        assert (await api.patch(f"{GADGETS}/one", {"spec": {"replicas": 3}}))[0] == 422
+
+
+async def test_times_and_durations_are_compared_as_such(with_definitions, make_definition):
+    rule = {"rule": "self.start + self.length <= self.end"}
+    defined = with_rules(make_definition(), rule)
+    schema = defined["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    formats = {"start": "date-time", "end": "date-time", "length": "duration"}
+    schema["properties"]["spec"]["properties"] |= {
+        name: {"type": "string", "format": form} for name, form in formats.items()
+    }
+    async with with_definitions(defined) as api:
+        noon, one = "2020-01-01T12:00:00Z", "2020-01-01T14:00:00+01:00"
+        assert (await api.post(GADGETS, gadget(start=noon, end=one, length="61m")))[0] == 422
+        await api.make(GADGETS, gadget(start=noon, end=one, length="1h"))
+
+
 async def test_rules_wait_until_the_types_are_right(with_definitions, make_definition):
     rule = {"rule": "self.replicas <= 5"}
     async with with_definitions(with_rules(make_definition(), rule)) as api:
