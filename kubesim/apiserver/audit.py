@@ -103,8 +103,11 @@ class _Entry:
         }
         if self.info.is_resource:
             event["objectRef"] = _reference(self.info)
+        annotations = dict(self.request.annotations)
         if self.info.verb == "patch":
-            event["annotations"] = {PATCH_TYPE: content_type}
+            annotations[PATCH_TYPE] = content_type
+        if annotations:
+            event["annotations"] = annotations
         return event
 
 

@@ -84,6 +84,7 @@ class Call:
             manager=self.parameter("fieldManager") or self._agent(),
             dry_run=bool(dry_run),
             warnings=self.warnings,
+            annotations=self.request.annotations,
         )
 
     def _agent(self) -> str:

@@ -52,6 +52,7 @@ class Request:
     remote: str = "127.0.0.1"
     native: bool = False
     content: Any = None
+    annotations: dict[str, str] = field(default_factory=dict)  # what the audit log will add
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a query parameter's first value."""

@@ -16,13 +16,14 @@ from kubesim.apiserver import errors
 from kubesim.apiserver.admission.matching import Attributes, matches
 from kubesim.apiserver.cel import CELError, compiled
 from kubesim.apiserver.registry.context import Context
-from kubesim.apiserver.registry.storage import Object, Storage
+from kubesim.apiserver.registry.storage import Object, Storage, dump
 from kubesim.apiserver.validation.admissionpolicies import VARIABLES
 
 GROUP = "admissionregistration.k8s.io"
 POLICIES = resources.named(f"validatingadmissionpolicies.{GROUP}")
 BINDINGS = resources.named(f"validatingadmissionpolicybindings.{GROUP}")
 NAMESPACES = resources.named("namespaces")
+FAILURE = "validation.policy.admission.k8s.io/validation_failure"
 CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
 NO_PARAMS = "no params found for policy binding with `Deny` parameterNotFoundAction"
 
@@ -33,6 +34,7 @@ class Decision:
 
     message: str
     reason: str = "Invalid"
+    index: int = 0  # of the validation that failed
 
 
 class ValidatingAdmissionPolicies:
@@ -78,8 +80,20 @@ class ValidatingAdmissionPolicies:
         if narrower and not matches(narrower, attributes):
             return
         name, bound = policy["metadata"]["name"], binding["metadata"]["name"]
+        actions = binding["spec"].get("validationActions") or ()
+        failures: list[Object] = []
         for decision in self._judge(policy, binding, attributes):
-            actions = binding["spec"].get("validationActions") or ()
+            if "Audit" in actions:
+                failures.append(
+                    {
+                        "message": decision.message,
+                        "policy": name,
+                        "binding": bound,
+                        "expressionIndex": decision.index,
+                        "validationActions": actions,
+                    }
+                )
+                context.annotations[FAILURE] = dump(failures).decode()
             if "Deny" in actions:
                 told = f"ValidatingAdmissionPolicy '{name}' with binding '{bound}' denied request"
                 raise _denied(context, attributes, f"{told}: {decision.message}", decision.reason)
@@ -169,17 +183,31 @@ def _evaluate(
         if fails:
             yield Decision(f"matchConditions resulted in error: {error}")
         return
-    for validation in spec.get("validations") or ():
+    _annotate(policy, attributes, value)
+    for index, validation in enumerate(spec.get("validations") or ()):
         expression = validation["expression"].strip()
         try:
             holds = value(expression)
         except CELError as error:
             if fails:
-                yield Decision(f"expression '{expression}' resulted in error: {error}")
+                told = f"expression '{expression}' resulted in error: {error}"
+                yield Decision(told, index=index)
             continue
         if holds is not True:
             told = _message(validation, expression, value)
-            yield Decision(told, validation.get("reason") or "Invalid")
+            yield Decision(told, validation.get("reason") or "Invalid", index)
+
+
+def _annotate(policy: Object, attributes: Attributes, value: Callable[[str], Any]) -> None:
+    """Note for the audit log what the policy wants noted; an expression without a text is left."""
+    for annotation in policy["spec"].get("auditAnnotations") or ():
+        try:
+            text = value(annotation["valueExpression"])
+        except CELError:
+            continue
+        if isinstance(text, str):
+            key = f"{policy['metadata']['name']}/{annotation['key']}"
+            attributes.context.annotations[key] = text
 
 
 def _message(validation: Object, expression: str, value: Callable[[str], Any]) -> str:

@@ -19,6 +19,7 @@ class Context:
     manager: str = ""  # whom managedFields will name; none records nothing
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)  # for the audit log
 
 
 Validator = Callable[[Context, Object | None, Object | None], None]

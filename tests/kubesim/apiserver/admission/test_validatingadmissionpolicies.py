@@ -1,6 +1,10 @@
 """ValidatingAdmissionPolicies: what they match, what they say, and what may be said in them."""
 
+import json
+
 import pytest
+
+from kubesim.apiserver.audit import Audit
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 POLICIES = f"{GROUP}/validatingadmissionpolicies"
@@ -71,6 +75,25 @@ async def test_a_binding_may_only_warn(api, enforce, make_deployment):
     assert response.status == 201
     told = "Validation failed for ValidatingAdmissionPolicy 'limits' with binding 'everywhere'"
     assert told in response.headers["warning"]
+
+
+async def test_the_audit_log_is_told_what_a_policy_wants_noted(make_api, make_deployment):
+    api = make_api(disable_admission=("ServiceAccount",))
+    api.server.audit = audit = Audit(api.clock)
+    size = {"key": "size", "valueExpression": "string(object.spec.replicas)"}
+    await api.make(POLICIES, policy(FEW, auditAnnotations=[size]))
+    await api.make(BINDINGS, binding("Audit"))
+    await api.make(DEPLOYMENTS, make_deployment(replicas=6))
+    annotations = audit.events[-1]["annotations"]
+    assert annotations["limits/size"] == "6"
+    (failure,) = json.loads(annotations["validation.policy.admission.k8s.io/validation_failure"])
+    assert failure == {
+        "message": "failed expression: object.spec.replicas <= 5",
+        "policy": "limits",
+        "binding": "everywhere",
+        "expressionIndex": 0,
+        "validationActions": ["Audit"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -183,9 +206,9 @@ async def test_nobody_locks_themselves_out(api, enforce):
         (policy(FEW, matchConstraints=None), "spec.matchConstraints", "Required value"),
         (policy(FEW, failurePolicy="Odd"), "spec.failurePolicy", "Unsupported value"),
         (
-            policy(FEW, auditAnnotations=[{"key": "a", "valueExpression": "'x'"}]),
-            "spec.auditAnnotations",
-            "keeps no annotations",
+            policy(FEW, auditAnnotations=[{"key": "a", "valueExpression": "nobody"}]),
+            "spec.auditAnnotations[0].valueExpression",
+            "undeclared reference",
         ),
         (
             policy(FEW, variables=[{"name": "a-b", "expression": "1"}]),
@@ -206,7 +229,6 @@ async def test_what_a_policy_may_not_say(api, body, field, message):
     [
         (binding(policyName=""), "spec.policyName"),
         (binding("Deny", "Warn"), "spec.validationActions"),
-        (binding("Audit"), "spec.validationActions"),
         (binding("Odd"), "spec.validationActions[0]"),
         (binding(paramRef={"name": "x"}), "spec.paramRef.parameterNotFoundAction"),
     ],
