@@ -1,6 +1,7 @@
 """Volumes of Pods: what containers find in their mounts."""
 
 import pytest
+from kubernetes import client
 
 from kubelab import waiting
 
@@ -164,3 +165,31 @@ def test_a_mount_needs_a_volume(core, namespace, shell_pod, refusal):
     (cause,) = status["details"]["causes"]
     assert cause["field"] == "spec.containers[0].volumeMounts[0].name"
     assert cause["message"] == 'Not found: "v"'
+
+
+def test_a_stateful_set_gives_each_pod_a_disk_of_its_own(core, namespace, cluster, kubectl):
+    container = {
+        "name": "main",
+        "image": "busybox:1.36",
+        "command": ["sh", "-c", "hostname >> /data/file; sleep 3600"],
+        "volumeMounts": [{"name": "disk", "mountPath": "/data"}],
+    }
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    labels = {"app": "web"}
+    pod = {"containers": [container], "terminationGracePeriodSeconds": 1}
+    spec = {
+        "replicas": 2,
+        "serviceName": "web",
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+        "volumeClaimTemplates": [{"metadata": {"name": "disk"}, "spec": claim}],
+    }
+    apps = client.AppsV1Api(cluster.api_client())
+    apps.create_namespaced_stateful_set(namespace, {"metadata": {"name": "web"}, "spec": spec})
+    for name in ("web-0", "web-1"):
+        waiting.pod_ready(core, name, namespace, timeout=90)
+        found = core.read_namespaced_persistent_volume_claim(f"disk-{name}", namespace)
+        assert found.status.phase == "Bound"
+        read = ("exec", name, "--", "cat", "/data/file")
+        waiting.until(lambda r=read, n=name: kubectl(*r) == f"{n}\n", timeout=WAIT)

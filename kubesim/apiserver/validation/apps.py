@@ -15,7 +15,7 @@ from kubesim.apiserver.patch.fields import (
 from kubesim.apiserver.validation import names
 from kubesim.apiserver.validation.containers import not_negative
 from kubesim.apiserver.validation.metadata import each, selector
-from kubesim.apiserver.validation.pods import pod_template_spec
+from kubesim.apiserver.validation.pods import pod_template_spec, template_metadata
 
 Object = dict[str, Any]
 STRATEGIES = ("Recreate", "RollingUpdate")
@@ -170,7 +170,10 @@ def _template(template: Object, chosen: Object | None, kind: str) -> Iterator[Ca
     if chosen != {} and not list(selector(chosen or {}, "")) and not matches(chosen, given):
         why = "`selector` does not match template `labels`"
         yield invalid(f"{path}.metadata.labels", given or None, why)
-    yield from pod_template_spec(template, path)
+    if kind == "StatefulSet":  # the spec is not looked at: its volumes may come from claims
+        yield from template_metadata(template, path)
+    else:
+        yield from pod_template_spec(template, path)
     policy = template["spec"]["restartPolicy"]
     if policy in ("OnFailure", "Never"):
         yield not_supported(f"{path}.spec.restartPolicy", policy, ("Always",))

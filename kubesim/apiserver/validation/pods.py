@@ -36,13 +36,18 @@ def pod(obj: Object) -> Iterator[Cause]:
 
 def pod_template_spec(template: Object, path: str) -> Iterator[Cause]:
     """Check the template of a Pod; the paths leave metadata out, as the real ones do."""
-    meta = template["metadata"]
-    yield from labels(meta.get("labels", {}), f"{path}.labels")
-    yield from annotations(meta.get("annotations", {}), f"{path}.annotations")
+    yield from template_metadata(template, path)
     yield from pod_spec(template["spec"], f"{path}.spec")
     if template["spec"].get("ephemeralContainers"):
         why = "ephemeral containers not allowed in pod template"
         yield forbidden(f"{path}.spec.ephemeralContainers", why)
+
+
+def template_metadata(template: Object, path: str) -> Iterator[Cause]:
+    """Check the labels and annotations that Pods get."""
+    meta = template["metadata"]
+    yield from labels(meta.get("labels", {}), f"{path}.labels")
+    yield from annotations(meta.get("annotations", {}), f"{path}.annotations")
 
 
 def pod_spec(spec: Object, path: str) -> Iterator[Cause]:

@@ -121,3 +121,19 @@ async def test_a_class_goes_on_making_the_same(make_api):
     status, answer = await api.patch(f"{CLASSES}/one", {"provisioner": "example.com/other"})
     assert status == 422
     assert "provisioner: Forbidden: updates to provisioner are forbidden." in answer["message"]
+
+
+async def test_a_stateful_set_mounts_what_its_claims_will_be(make_api):
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    container = {"name": "main", "image": "nginx:1.27", "volumeMounts": mounts}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+    template_of_claims = claim() | {"metadata": {"name": "data"}}
+    spec = {
+        "selector": {"matchLabels": {"a": "b"}},
+        "serviceName": "web",
+        "template": template,
+        "volumeClaimTemplates": [template_of_claims],
+    }
+    path = "/apis/apps/v1/namespaces/default/statefulsets"
+    made = await make_api().make(path, {"metadata": {"name": "web"}, "spec": spec})
+    assert made["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] == mounts
