@@ -7,6 +7,7 @@ the real API server answers with.
 import json
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +32,16 @@ class DecodeError(Exception):
     def __init__(self, message: str, restoring: str = "") -> None:
         super().__init__(message)
         self.restoring = restoring or message
+
+
+_NULLS: dict[str, Any] = {  # what Go makes of a null in a map
+    "quantity": "0",
+    "object": {},
+    "map": {},
+    "array": [],
+    "integer": 0,
+    "boolean": False,
+}
 
 
 @dataclass
@@ -94,7 +105,9 @@ class Decoder:
         assert item
         read = _READERS[item.kind]
         return {
-            key: read(self, element, item, path, struct) if element is not None else ""
+            key: copy(_NULLS.get(item.kind, ""))
+            if element is None
+            else read(self, element, item, path, struct)
             for key, element in value.items()
         }
 
