@@ -47,6 +47,7 @@ from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.link import Link
 from kubesim.kubelet.node import NodeConfig
 from kubesim.kubelet.static_pods import Manifests
+from kubesim.metrics import server as metrics
 from kubesim.network.fabric import Network
 from kubesim.network.policy import NetworkPolicies
 from kubesim.network.proxy import ServiceProxy
@@ -245,8 +246,16 @@ class Cluster:
         server.validators += [Escalation(rbac), restrict_nodes, CertificateAdmission(rbac)]
         self.faults = Faults(self)
         server.endpoints.append(Control(self, self.faults))
+        server.resources.define("metrics-server", [metrics.NODES, metrics.PODS])
+        sources = metrics.MetricsServer(objects, self.clock, self._summaries)
+        server.aggregated[metrics.GROUP] = sources
         server.virtual = Reviews(tokens, authorizer, rbac, objects, self.clock).handlers()
         return server
+
+    def _summaries(self) -> list[Object]:
+        """What the nodes that answer and their containers use."""
+        servers = [kubelet.server for kubelet in self._kubelets.values()]
+        return [server.summary() for server in servers if server.answers]
 
     async def _connect(self, info: RequestInfo, request: Request, obj: Object) -> Response:
         servers = {

@@ -88,6 +88,7 @@ CLUSTER_ROLES: dict[str, list[Object]] = {
         rule(f"{READ} {WRITE}", "leases", "coordination.k8s.io"),
     ],
     "system:aggregate-to-view": [
+        rule("get list watch", "pods nodes", "metrics.k8s.io"),
         rule(
             READ,
             "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods "

@@ -11,7 +11,13 @@ from kubesim.clock import Clock
 
 MIB = 1024 * 1024
 NODE_MEMORY = 8 * 1024 * MIB
-PROGRAM_MEMORY = {"nginx": 4 * MIB, "httpd": 2 * MIB, "redis-server": 6 * MIB, "python": 12 * MIB}
+PROGRAM_MEMORY = {
+    "nginx": 4 * MIB,
+    "httpd": 2 * MIB,
+    "redis-server": 6 * MIB,
+    "python": 12 * MIB,
+    "hpa-example": 10 * MIB,
+}
 SMALL_PROGRAM = 832 * 1024  # a busybox applet
 WINDOW = 15.0  # seconds over which the use of CPU is averaged, as metrics-server's resolution
 

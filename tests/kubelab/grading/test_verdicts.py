@@ -118,9 +118,10 @@ def test_a_manifest_that_cannot_be_graded_is_told_its_line(grade, text, messages
 
 @pytest.mark.embedded
 def test_a_kind_that_the_engine_lacks_is_named_with_the_engine_that_has_it(grade):
-    result = grade("demo/greeting", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}", ".yaml")
+    claim = "apiVersion: resource.k8s.io/v1\nkind: ResourceClaim\nmetadata: {name: x}"
+    result = grade("demo/greeting", claim, ".yaml")
     assert result.state == verdict.ERROR
-    assert "no kind Job in apiVersion batch/v1" in str(result)
+    assert "no kind ResourceClaim in apiVersion resource.k8s.io/v1" in str(result)
     assert "KUBELAB_ENGINE=kind" in str(result)
 
 

@@ -200,9 +200,9 @@ async def test_a_pod_that_must_not_preempt_waits(make_world):
         await world.add_node("only", cpu="1")
         await world.create_pod("first", requests={"cpu": "800m"})
         await world.settle()
-        await world.create_pod(
-            "polite", requests={"cpu": "800m"}, preemptionPolicy="Never", **CRITICAL
-        )
+        polite = {"metadata": {"name": "polite"}, "value": 1000, "preemptionPolicy": "Never"}
+        await world.api.create("priorityclasses.scheduling.k8s.io", polite)
+        await world.create_pod("polite", requests={"cpu": "800m"}, priorityClassName="polite")
         await world.settle()
         assert (await why(world, "polite")).endswith("not eligible due to preemptionPolicy=Never.")
         assert await world.exists("pods", "first")
