@@ -34,7 +34,7 @@ from kubesim.etcd.replicated import store_of
 from kubesim.etcd.sqlite import SqliteBackend
 from kubesim.etcd.store import Etcd
 from kubesim.http import HOST, HTTPServer, PortTakenError, server_tls
-from kubesim.kubeadm import pki
+from kubesim.kubeadm import certs, pki
 from kubesim.kubeadm.bootstrap import SERVICE_IP
 from kubesim.kubeadm.config import ClusterConfig
 
@@ -185,6 +185,7 @@ async def serve(directory: Path, settings: Settings, port: int, speed: float) ->
         await cluster.start(_cluster_info(url, keys.ca_pem))
         _write_kubeconfig(directory / "kubeconfig", settings.name, url, keys)
         print(f"kubesim: serving on {url}, kubeconfig {directory / 'kubeconfig'}", flush=True)
+        await _write_credentials(cluster, keys)
         await stopped.wait()
     except StatusError as error:  # the cluster's first objects could not be kept
         raise _unwritable(directory, str(error)) from None
@@ -264,6 +265,16 @@ def _write_kubeconfig(path: Path, name: str, url: str, keys: pki.PKI) -> None:
     certificate, key = keys.client_certificate(pki.ADMIN_USER, [pki.ADMIN_GROUP])
     config = pki.kubeconfig(name, url, keys.ca_pem, certificate, key)
     pki.write_private(path, yaml.safe_dump(config, sort_keys=False).encode())
+
+
+async def _write_credentials(cluster: Cluster, keys: pki.PKI) -> None:
+    """Put on every node's disk what kubeadm puts there, one file after the other."""
+    masters = control_planes(cluster.nodes.values())
+    server = f"https://{cluster.kubelet(masters[0]).config.ip}:6443"
+    for node, disk in cluster.disks.items():
+        for path, content in certs.files(keys, cluster.config.name, node, server, node in masters):
+            disk.tree.write(path, content, 0o600)
+            await asyncio.sleep(0)  # requests are answered meanwhile
 
 
 def _cluster_info(url: str, ca_pem: bytes) -> str:
