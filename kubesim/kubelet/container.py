@@ -8,7 +8,7 @@ from kubesim.apimachinery import quantity
 from kubesim.apimachinery.objects import Object, object_reference, timestamp
 from kubesim.kubelet import probes
 from kubesim.kubelet.backoff import Backoff
-from kubesim.kubelet.context import PodContext, grace_period
+from kubesim.kubelet.context import PodContext, described, grace_period
 from kubesim.kubelet.environment import expand
 from kubesim.kubelet.images import RETRY, ImagePuller, NotStartedError, Waiting
 from kubesim.kubelet.prober import Action, Prober
@@ -277,8 +277,7 @@ class ContainerRunner:
         self._backoff.next(self.current.ended_at)
 
     async def _wait_for_backoff(self) -> None:
-        metadata = self._pod.pod["metadata"]
-        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        where = described(self._pod.pod)
         self.waiting = Waiting(
             "CrashLoopBackOff",
             f"back-off {_duration(self._backoff.current)} restarting failed "
@@ -389,8 +388,7 @@ class ContainerRunner:
     async def _post_start_failed(self, hook: Object, result: probes.Result) -> None:
         self._event("Warning", "FailedPostStartHook", "PostStartHook failed")
         await self.stop("FailedPostStartHook", grace_period(self._pod.pod))
-        metadata = self._pod.pod["metadata"]
-        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        where = described(self._pod.pod)
         message = probes.hook_failure(hook, result, self.name, where)
         self.waiting = Waiting("PostStartHookError", message)
         await self._pod.publish()

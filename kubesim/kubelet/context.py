@@ -68,3 +68,9 @@ def grace_period(pod: Object) -> float:
     if seconds is None:
         seconds = pod["spec"].get("terminationGracePeriodSeconds", 30)
     return float(seconds)
+
+
+def described(pod: Object) -> str:
+    """Return a Pod as the kubelet's messages name it (format.Pod)."""
+    metadata = pod["metadata"]
+    return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kubesim.apimachinery.objects import Object
+from kubesim.kubelet.context import described
 from kubesim.kubelet.volumes import PodVolume
 from kubesim.runtime.catalog.family import Image
 from kubesim.runtime.filesystem import SETGID, Credentials, Directory, FileSystem, Link, Node
@@ -49,9 +50,8 @@ def _check_not_root(pod: Object, container: Object, image: Image, user: int | No
         is_root = not int(image.user or 0)
         why = "container has runAsNonRoot and image will run as root" if is_root else ""
     if why:
-        metadata = pod["metadata"]
-        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
-        raise RootRefusedError(f'{why} (pod: "{where}", container: {container["name"]})')
+        name = container["name"]
+        raise RootRefusedError(f'{why} (pod: "{described(pod)}", container: {name})')
 
 
 def _image_user(image: Image) -> tuple[int, int]:

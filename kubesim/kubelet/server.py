@@ -105,7 +105,7 @@ class KubeletServer(Protocol):
 
     @property
     def answers(self) -> bool:
-        """Whether the node has power."""
+        """Whether the node has power and the kubelet's process runs."""
 
     def page(self, path: str) -> Page | None:
         """Return a page of the kubelet's own, such as /healthz; None if there is none."""
@@ -141,8 +141,8 @@ class ContainerServer:
 
     @property
     def answers(self) -> bool:
-        """Whether the node has power."""
-        return self._pods.running
+        """Whether the node has power and the kubelet's process runs."""
+        return self._pods.running and self._pods.active.is_set()
 
     def page(self, path: str) -> Page | None:
         """Return a page of the kubelet's own; see KubeletServer.page."""

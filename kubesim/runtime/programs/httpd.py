@@ -8,6 +8,7 @@ from kubesim.runtime import http
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.applet import AppletError, Options, applet
 from kubesim.runtime.serving import listen, serve
+from kubesim.runtime.streams import Null
 
 TYPES = {
     ".html": "text/html",
@@ -39,7 +40,8 @@ async def httpd(process: Process, options: Options, _operands: list[str]) -> int
 
     if "f" in options:
         return await work(process)
-    process.spawn(work, process.argv)
+    nowhere = {number: Null() for number in range(3)}  # a daemon lets go of its terminal
+    process.spawn(work, process.argv, None, nowhere)
     return 0
 
 

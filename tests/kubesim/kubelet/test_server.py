@@ -172,3 +172,11 @@ async def test_ports_of_a_pod_are_reached_from_inside(make_lab):
         await lab.sh("true", "done")
         with pytest.raises(RefusedError, match=r'pod not found \("done_default"\)'):
             (await lab.server("done")).forwarder("default", "done")
+
+
+async def test_a_command_that_leaves_a_daemon_behind_ends(make_lab):
+    async with make_lab() as lab:
+        await lab.run(command=["sleep", "1000"])
+        assert await lab.exec("httpd", "-p", "8080", "-h", "/etc") == ("", 0)
+        connect = (await lab.server()).forwarder("default", "pod")
+        (await connect(8080)).close()
