@@ -58,7 +58,10 @@ class HTTPServer:
         self._handle = handle
         self._tls = tls
         self._server = web.Server(
-            self._respond, request_factory=_make_request, handler_cancellation=True
+            self._respond,
+            request_factory=_make_request,
+            handler_cancellation=True,
+            auto_decompress=False,  # the real server reads a body as it comes, too
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: socket.socket | None = None
@@ -134,12 +137,15 @@ class HTTPServer:
         if _is_browser(incoming):
             return web.Response(text=NOT_A_WEBSITE)
         try:
-            body = await incoming.read()
+            body = await _read(incoming)
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {MAX_BODY}"
             response = json_response(
                 StatusError(413, message, reason="RequestEntityTooLarge").status, 413
             )
+        except web.RequestPayloadError as error:
+            message = f"the body of the request cannot be read: {error}"
+            response = json_response(StatusError(400, message).status, 400)
         else:
             work = self._handle(_request(incoming, body))
             # A write is never cut in half by a client that hangs up; a read may be.
@@ -151,6 +157,17 @@ class HTTPServer:
                     incoming.transport.abort()
                 return web.Response(status=503)  # for nobody
         return await _send(incoming, response)
+
+
+async def _read(incoming: BaseRequest) -> bytes:
+    """Return a request's body, of which a client may have asked first whether it may send it."""
+    if incoming.headers.get("Expect", "").lower() == "100-continue":
+        size = incoming.content_length
+        if size is not None and size > MAX_BODY:
+            raise web.HTTPRequestEntityTooLarge(MAX_BODY, size)
+        if incoming.transport:
+            incoming.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return await incoming.read()
 
 
 def server_tls(certificate: Path, key: Path, ca: Path) -> ssl.SSLContext:

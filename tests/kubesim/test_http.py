@@ -117,6 +117,78 @@ async def test_a_body_has_a_limit(tmp_path):
             assert (answer.status, status["reason"]) == (413, "RequestEntityTooLarge")
 
 
+async def spoken(site, data):
+    """Send bytes; return the status line and all that comes until the answer's head has ended."""
+    port = site.server.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=site.client_tls())
+    writer.write(data)
+    heads = []
+    while line := await reader.readline():
+        heads.append(line.decode().strip())
+        if not heads[-1] and heads[0] != "HTTP/1.1 100 Continue":
+            break
+        if not heads[-1]:
+            writer.write(b"late")
+            heads = []
+    writer.close()
+    return heads[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("G@T / HTTP/1.1", "400"),
+        ("\0\1garbage", "400"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nX: " + "a" * 100_000, "400"),
+        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: many", "400"),
+        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 52428800", "413"),
+        ("GET / HTTP/1.0", "200"),
+    ],
+)
+async def test_odd_requests_get_an_answer(tmp_path, head, status):
+    async with Site(tmp_path) as site:
+        body = b"x" * (4 << 20) if status == "413" else b""
+        line = await spoken(site, head.encode() + b"\r\n\r\n" + body)
+        assert line.split()[1] == status
+        assert (await spoken(site, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).split()[1] == "200"
+
+
+async def test_a_client_may_ask_before_it_sends(tmp_path):
+    async with Site(tmp_path) as site:
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+        assert (await spoken(site, head + b"4\r\n\r\n")).split()[1] == "200"
+        assert site.seen[0].body == b"late"
+        assert (await spoken(site, head + b"52428800\r\n\r\n")).split()[1] == "413"
+
+
+async def test_a_packed_body_is_not_unpacked(tmp_path):
+    async with Site(tmp_path) as site, site.session() as session:
+        headers = {"Content-Encoding": "gzip"}
+        async with session.post("/", data=b"not packed at all", headers=headers) as answer:
+            assert answer.status == 200
+        assert len(site.seen) == 1
+
+
+async def test_many_idle_streams_leave_room_for_others(tmp_path):
+    async def silent():
+        await asyncio.Event().wait()
+        yield b""
+
+    async with Site(tmp_path) as site:
+        tls, port = site.client_tls(), site.server.port
+        open_ones = []
+        for _ in range(20):
+            site.answer = Response(200, {}, silent())
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+            writer.write(b"GET /watch HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            open_ones.append(writer)
+        site.answer = Response(200, {}, b"{}")
+        assert (await spoken(site, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).split()[1] == "200"
+        for writer in open_ones:
+            writer.transport.abort()
+
+
 async def test_a_stream_arrives_chunk_by_chunk_and_ends_with_the_client(tmp_path):
     ended = asyncio.Event()
     more = asyncio.Event()
