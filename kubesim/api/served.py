@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from kubesim.api.autoscaling import HorizontalPodAutoscalerV1
+from kubesim.api.events import EVENTS
 from kubesim.api.resources import RESOURCES, Resource, named
 
 VERSION = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?")
 _HPA = named("horizontalpodautoscalers.autoscaling")
-OLDER = (  # versions of the same objects, seen otherwise
+OTHERWISE: tuple[Resource, ...] = (  # the same objects as others, seen otherwise
+    EVENTS,
     HorizontalPodAutoscalerV1(
         _HPA.plural,
         _HPA.kind,
@@ -42,7 +44,7 @@ def version_priority(version: str) -> tuple[int, int, int, str]:
 class Resources:
     """The resources of one API server, by path, by name and by group."""
 
-    def __init__(self, built_in: Iterable[Resource] = (*RESOURCES, *OLDER)) -> None:
+    def __init__(self, built_in: Iterable[Resource] = (*RESOURCES, *OTHERWISE)) -> None:
         self._built_in = sorted(built_in, key=_order)
         self._defined: dict[str, tuple[Resource, ...]] = {}
         self._listeners: list[Callable[[], None]] = []

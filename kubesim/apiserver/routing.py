@@ -19,7 +19,6 @@ UNSIMULATED = (
 ELSEWHERE = {
     "admissionregistration.k8s.io": "mutatingadmissionpolicies mutatingadmissionpolicybindings "
     "mutatingwebhookconfigurations validatingwebhookconfigurations",
-    "events.k8s.io": "events",
     "flowcontrol.apiserver.k8s.io": "flowschemas prioritylevelconfigurations",
     "networking.k8s.io": "ipaddresses servicecidrs",
     "resource.k8s.io": "deviceclasses resourceclaims resourceclaimtemplates resourceslices",

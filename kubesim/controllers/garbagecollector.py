@@ -23,7 +23,7 @@ from kubesim.controllers.graph import FOREGROUND, ORPHAN, Graph, Node, awaits, o
 
 DISCOVERY_SECONDS = 30.0
 RETRY_SECONDS = 1.0
-IGNORED = ("events",)  # they belong to nobody and are many
+IGNORED = ("events", "events.events.k8s.io")  # they belong to nobody and are many
 
 
 class GarbageCollector(Controller):

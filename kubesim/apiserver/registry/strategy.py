@@ -295,6 +295,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "serviceaccounts": AccountStrategy,
     "endpoints": UpsertStrategy,
     "events": UpsertStrategy,
+    "events.events.k8s.io": UpsertStrategy,
     "leases.coordination.k8s.io": LeaseStrategy,
     "roles.rbac.authorization.k8s.io": UpsertStrategy,
     "rolebindings.rbac.authorization.k8s.io": UpsertStrategy,
