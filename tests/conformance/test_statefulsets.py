@@ -177,8 +177,12 @@ def test_kubectl_rolls_back_and_scales(stateful, images, kubectl):
     kubectl("rollout", "status", "sts/db")
     assert {*images().values()} == {"nginx:1.26"}
     assert kubectl("scale", "sts/db", "--replicas=1") == "statefulset.apps/db scaled\n"
-    waiting.until(lambda: list(images()) == ["db-0"], timeout=WAIT)
-    assert kubectl("get", "sts", "--no-headers").split()[:2] == ["db", "1/1"]
+
+    def row():
+        return kubectl("get", "sts", "--no-headers").split()[:2]
+
+    waiting.until(lambda: row() == ["db", "1/1"], timeout=WAIT)
+    assert list(images()) == ["db-0"]
 
 
 def test_only_some_of_it_may_change(apps, namespace, stateful, causes):

@@ -255,6 +255,15 @@ async def test_what_makes_no_sense_is_refused(make_world, spec, field):
         assert [cause["field"] for cause in refused.value.details["causes"]] == [field]
 
 
+async def test_a_template_is_not_checked_until_a_pod_is_made_from_it(make_world):
+    """Its Pods mount claims that are not there yet, so the real server asks little of it."""
+    async with make_world(nodes=1) as world:
+        await create(world)
+        await set_image(world, "")
+        (_, message), *_ = [e for e in await world.events("db") if e[0] == "FailedCreate"]
+        assert message.startswith("create Pod db-2 in StatefulSet db failed error: Pod")
+
+
 async def test_what_may_not_change_is_refused(make_world):
     async with make_world(controllers=False, scheduler=False) as world:
         await create(world)
