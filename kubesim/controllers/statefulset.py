@@ -33,6 +33,7 @@ from kubesim.controllers.status import write_status
 
 STATEFULSETS = "statefulsets.apps"
 REVISION_HASH = "controller.kubernetes.io/hash"
+SUCCESSION = 0.3
 
 
 class StatefulSetController(Controller):
@@ -52,7 +53,7 @@ class StatefulSetController(Controller):
         self.history = History(self.client, STATEFULSETS, revisions.cache)
         self.control = StatefulPodControl(self.client, self.recorder, claims.cache)
         stateful_sets.add_handler(self.enqueue)
-        pods.add_handler(self._concerned_changed)
+        pods.add_handler(self._pod_changed)
         revisions.add_handler(self._concerned_changed)
 
     async def sync(self, key: str) -> None:
@@ -137,6 +138,18 @@ class StatefulSetController(Controller):
         excess = len(unused) - stateful_set["spec"]["revisionHistoryLimit"]
         for each in unused[: max(0, excess)]:
             await self.history.delete(each)
+
+    def _pod_changed(self, change: Change) -> None:
+        """Wake the owner; when a Pod is gone only a moment later.
+
+        On real machines a Pod takes so long to go that `kubectl delete` sees it go; here its
+        successor would have come under its name between two looks, and be waited for as well.
+        """
+        if change.new is not None:
+            self._concerned_changed(change)
+            return
+        for owner in concerned(self.stateful_sets, "StatefulSet", change):
+            self.queue.add_after(key(owner), SUCCESSION)
 
     def _concerned_changed(self, change: Change) -> None:
         for owner in concerned(self.stateful_sets, "StatefulSet", change):

@@ -22,9 +22,13 @@ async def create(world, **spec):
     await world.settle()
 
 
+async def change(world, **spec):
+    await world.change(STATEFULSETS, "db", {"spec": spec})
+    await world.advance(5)
+
+
 async def set_image(world, image="nginx:1.27"):
-    spec = {"containers": [{"name": "main", "image": image}]}
-    await world.change(STATEFULSETS, "db", {"spec": {"template": {"spec": spec}}})
+    await change(world, template={"spec": {"containers": [{"name": "main", "image": image}]}})
 
 
 async def pods(world):
@@ -40,7 +44,7 @@ async def make_ready(world, *names):
     for name in names:
         pod = await world.pod(name)
         await world.kubelets[pod["spec"]["nodeName"]].report(pod, ready=True)
-    await world.settle()
+    await world.advance(1)
 
 
 async def status(world):
@@ -92,7 +96,7 @@ async def test_who_a_pod_is(make_world):
 async def test_scaling_down_takes_the_highest_ordinal_first(make_world):
     async with make_world(nodes=1) as world:
         await create(world)
-        await world.change(STATEFULSETS, "db", {"spec": {"replicas": 1}})
+        await change(world, replicas=1)
         assert sorted(await pods(world)) == ["db-0"]
         deleted = [m for r, m in await world.events("db") if r == "SuccessfulDelete"]
         assert deleted == [
@@ -106,10 +110,11 @@ async def test_a_pod_that_is_gone_or_has_ended_comes_again_under_its_name(make_w
         await create(world)
         before = (await world.pod("db-1"))["metadata"]["uid"]
         await world.api.delete("pods", "db-1", "default")
-        await world.settle()
+        await world.advance(1)
         again = await world.pod("db-1")
         assert again["metadata"]["uid"] != before
         await world.end_pod(again)
+        await world.advance(1)
         assert (await world.pod("db-1"))["status"]["phase"] == "Running"
 
 
@@ -135,10 +140,9 @@ async def test_a_partition_holds_the_lower_ordinals_back(make_world):
         await set_image(world)
         assert await pods(world) == {"db-0": "1.26", "db-1": "1.26", "db-2": "1.27"}
         await world.api.delete("pods", "db-0", "default")
-        await world.settle()
+        await world.advance(1)
         assert (await pods(world))["db-0"] == "1.26"
-        rolling = {"rollingUpdate": {"partition": 0}}
-        await world.change(STATEFULSETS, "db", {"spec": {"updateStrategy": rolling}})
+        await change(world, updateStrategy={"rollingUpdate": {"partition": 0}})
         assert {*(await pods(world)).values()} == {"1.27"}
 
 
@@ -157,7 +161,7 @@ async def test_on_delete_waits_for_the_old_pod_to_be_deleted(make_world):
         await set_image(world)
         assert {*(await pods(world)).values()} == {"1.26"}
         await world.api.delete("pods", "db-0", "default")
-        await world.settle()
+        await world.advance(1)
         assert await pods(world) == {"db-0": "1.27", "db-1": "1.26"}
 
 
@@ -188,7 +192,7 @@ async def test_each_ordinal_has_its_claim_and_keeps_it(make_world):
         assert volume["persistentVolumeClaim"] == {"claimName": "data-db-1"}
         message = "create Claim data-db-0 Pod db-0 in StatefulSet db success"
         assert ("SuccessfulCreate", message) in await world.events("db")
-        await world.change(STATEFULSETS, "db", {"spec": {"replicas": 0}})
+        await change(world, replicas=0)
         await world.api.delete(STATEFULSETS, "db", "default")
         await world.settle()
         assert len(await world.items(CLAIMS)) == 2
@@ -216,7 +220,7 @@ async def test_claims_may_go_with_their_pod_or_with_the_stateful_set(make_world)
 
         by_set = ["StatefulSet/db"]
         assert await owners() == {"data-db-0": by_set, "data-db-1": by_set}
-        await world.change(STATEFULSETS, "db", {"spec": {"replicas": 1}})
+        await change(world, replicas=1)
         assert await owners() == {"data-db-0": by_set}
         await world.api.delete(STATEFULSETS, "db", "default")
         await world.advance(1)
