@@ -56,7 +56,7 @@ class Subject:
 
 def measure(embedded: Subject, real: Subject | None, full: bool) -> Iterator[Row]:
     """Measure one promise after the other."""
-    yield starting.measure()
+    yield from starting.measure()
     yield Row(
         "Deployment of 3, created to ready",
         "< 0.15 s",

@@ -1,13 +1,12 @@
 """What an idle cluster of three nodes costs."""
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from benchmarks.table import Row
+from benchmarks.timing import processor_seconds
 
 SETTLING, WATCHED = 10.0, 60.0
 
@@ -20,15 +19,10 @@ def measure() -> Row:
         assert process.stdout
         process.stdout.readline()
         time.sleep(SETTLING)
-        before = _processor_seconds(process.pid)
+        before = processor_seconds(process.pid)
         time.sleep(WATCHED)
-        spent = _processor_seconds(process.pid) - before
+        spent = processor_seconds(process.pid) - before
         process.terminate()
         process.wait()
     share = 100 * spent / WATCHED
     return Row("idle cluster of 3 nodes, of a core", "< 0.5 %", [share], unit="%")
-
-
-def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -52,5 +52,6 @@ def write(rows: list[Row], real: str) -> None:
     assert mark, f"README.md has no {BEGIN} … {END}"
     lines = [HEADINGS, ("---",) * len(HEADINGS), *(row.cells for row in rows)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    told = f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores; {real}."
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[2]
+    told = f"Python {platform.python_version()}, {cores} cores, load average {load:.0f}; {real}."
     README.write_text(f"{before}{BEGIN}\n{told}\n\n{table}\n{END}{after}")
