@@ -68,7 +68,9 @@ class Storage:
         self.store = store
         self.random = random
         self._latest: dict[str, Stored] = {}
-        self._replaced: dict[str, Stored] = {}  # by the last writes: watches still ask for them
+        self._replaced: dict[
+            str, Stored
+        ] = {}  # by the last writes, and Events: watches ask for them
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored | None:
         """Return the object as it is now, or None."""
@@ -91,15 +93,19 @@ class Storage:
         obj["metadata"]["resourceVersion"] = str(record.revision)
         stored = Stored(resource.from_storage(obj), record.revision, resource)
         if not latest or latest.revision < record.revision:
-            self._keep(record.key, stored)
+            self._keep(record.key, stored, leased=bool(record.lease))
         return stored
 
-    def _keep(self, key: str, stored: Stored) -> None:
-        """Keep a decoded object for the next reader; what was kept longest makes room."""
-        replaced = self._latest.get(key)
+    def _keep(self, key: str, stored: Stored, *, leased: bool) -> None:
+        """Keep a decoded object for the next reader; what was kept longest makes room.
+
+        What expires by itself, an Event, is seldom read again after the watches have had it.
+        """
+        replaced = stored if leased else self._latest.get(key)
         if replaced:
             _put_last(self._replaced, key, replaced, REPLACED_LIMIT)
-        _put_last(self._latest, key, stored, CACHE_LIMIT)
+        if not leased:
+            _put_last(self._latest, key, stored, CACHE_LIMIT)
 
     def create(self, resource: Resource, obj: Object, lease: int = 0) -> Stored | None:
         """Write a new object; None when the name is taken."""
@@ -126,7 +132,7 @@ class Storage:
             return None
         obj["metadata"]["resourceVersion"] = str(result.revision)
         stored = Stored(obj, result.revision, resource)
-        self._keep(key, stored)
+        self._keep(key, stored, leased=bool(lease))
         return stored
 
     @staticmethod
