@@ -153,10 +153,12 @@ def test_nobody_attaches_to_a_pod_that_has_ended(kubectl, core, namespace):
 
 
 def test_a_terminal_is_what_the_command_sees(core, namespace, sleeper):
-    session = session_of(core.connect_get_namespaced_pod_exec, namespace, "one", tty=True,
-                         command=["sh", "-c", "test -t 1 && echo terminal; sleep 1"])  # fmt: skip
+    command = ["sh", "-c", "test -t 0 && test -t 1 && echo terminal; read line"]
+    connect = core.connect_get_namespaced_pod_exec
+    session = session_of(connect, namespace, "one", tty=True, stdin=True, command=command)
+    session.write_stdin("\n")
     session.run_forever(timeout=WAIT)
-    assert session.read_stdout(timeout=1) == "terminal\r\n"
+    assert "terminal\r\n" in session.read_stdout(timeout=1)
 
 
 def test_a_shell_on_a_terminal_prompts_echoes_and_returns_its_exit_code(core, namespace, sleeper):
