@@ -483,3 +483,17 @@ def test_a_binding_needs_a_name_and_a_target(ask, core, namespace):
     assert refused("bindings", {"metadata": {"name": "p"}, "target": {}}) == (500, told)
     told = 'pods "none" not found'
     assert refused("bindings", {"metadata": {"name": "none"}, **to}) == (404, told)
+
+
+def test_a_runtime_class_must_be_there(ask, namespace):
+    path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+    for spec, why in (
+        ({"runtimeClassName": "absent"}, 'RuntimeClass "absent" not found'),
+        (
+            {"overhead": {"cpu": "1"}},
+            "Pod Overhead set without corresponding RuntimeClass defined Overhead",
+        ),
+    ):
+        status, _, body = ask("POST", path, pod(**spec))
+        told = f'pods "p" is forbidden: pod rejected: {why}'
+        assert (status, json.loads(body)["message"]) == (403, told)

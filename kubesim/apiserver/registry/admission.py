@@ -13,6 +13,7 @@ from kubesim.apiserver.admission.limitranger import LimitRanger
 from kubesim.apiserver.admission.podsecurity import PodSecurity
 from kubesim.apiserver.admission.priority import Priority
 from kubesim.apiserver.admission.resourcequota import ResourceQuota
+from kubesim.apiserver.admission.runtimeclass import RuntimeClass
 from kubesim.apiserver.registry.certificates import note_requester
 from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
@@ -55,6 +56,7 @@ class Admission:
                 ("LimitRanger", limit_ranger.set_defaults),
                 ("ServiceAccount", self._service_account),
                 ("Priority", priority.resolve),
+                ("RuntimeClass", RuntimeClass(storage).resolve),
                 ("DefaultTolerationSeconds", _default_toleration_seconds),
                 ("TaintNodesByCondition", _taint_nodes_by_condition),
                 ("StorageObjectInUseProtection", volumes.protect),
