@@ -126,6 +126,7 @@ class Process:
         self.handlers: dict[int, Callable[[], None] | None] = _ignored(parent)
         self.killed: int | None = None
         self.parent = parent.pid if parent else 0
+        self.shell_line: list[str] = []  # of the shell that runs this program, if one does
         self.table: ProcessTable = parent.table if parent else world.processes
         self.pid: int = self.table.add(self)
         self.started = world.clock.now()

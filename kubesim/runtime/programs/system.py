@@ -64,7 +64,10 @@ async def ps(process: Process, _options: Options, _operands: list[str]) -> int:
     for pid, each in sorted(process.table.by_pid.items()):
         uid = each.world.credentials.uid
         user = names.get(uid, str(uid))
-        await process.print(f"{pid:5} {user:8}  0:00 {' '.join(each.argv)}")
+        command = " ".join(each.argv)
+        if each is process and process.shell_line:  # busybox' shell runs ps without an exec
+            command = f"{{ps}} {' '.join(process.shell_line)}"
+        await process.print(f"{pid:5} {user:8}  0:00 {command}")
     return 0
 
 

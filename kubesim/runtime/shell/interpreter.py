@@ -351,9 +351,11 @@ class Shell(ShellState):
             self.status = found.status
             return
         if final:
+            self.process.shell_line = self.process.argv
             raise Exited(await self.process.execute(found.program, argv, environment))
         with _forking():
             child = self.process.spawn(found.program, argv, environment)
+        child.shell_line = self.process.argv
         self.status = await child.wait()
         await self.report_death(child)
 

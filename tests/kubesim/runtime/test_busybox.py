@@ -51,7 +51,9 @@ async def test_endless_recursion_crashes_the_shell_alone(make_machine):
 
 async def test_the_last_command_takes_over_the_process(make_machine):
     out, _, _ = await make_machine().sh("echo first; ps")
-    assert "    1 root      0:00 ps" in out
+    assert "    1 root      0:00 {ps} sh -c echo first; ps" in out
+    out, _, _ = await make_machine().sh("ps; echo last")
+    assert "    1 root      0:00 sh -c ps; echo last\n    2 root      0:00 {ps} sh -c ps" in out
 
 
 async def test_a_script_file_runs_by_its_path(make_machine):
