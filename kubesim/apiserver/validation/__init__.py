@@ -86,6 +86,7 @@ RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {
     f"rolebindings.{_RBAC}": rbac.role_binding,
     f"clusterrolebindings.{_RBAC}": rbac.cluster_role_binding,
 }
+CREATE_RULES: dict[str, Callable[[Object], Iterator[Cause]]] = {"pods": pods.pod_create}
 UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
     "pods": pods.pod_update,
     "jobs.batch": batch.job_update,
@@ -113,6 +114,8 @@ UPDATE_RULES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
 
 def validate(resource: Resource, obj: Object, also: Iterable[Cause] = ()) -> None:
     """Check a new object, of which something may be known to be wrong. Raises 422."""
+    create_rules = CREATE_RULES.get(resource.full_name)
+    also = [*(create_rules(obj) if create_rules else ()), *also]
     _refuse(resource, obj, [*_causes(resource, obj), *also])
 
 

@@ -29,9 +29,13 @@ FROZEN = (
 
 def pod(obj: Object) -> Iterator[Cause]:
     """Check a Pod's spec."""
+    yield from pod_spec(obj["spec"], "spec")
+
+
+def pod_create(obj: Object) -> Iterator[Cause]:
+    """Check what only a new Pod must not have (ValidatePodCreate)."""
     if obj["spec"].get("ephemeralContainers"):
         yield forbidden("spec.ephemeralContainers", "cannot be set on create")
-    yield from pod_spec(obj["spec"], "spec")
 
 
 def pod_template_spec(template: Object, path: str) -> Iterator[Cause]:

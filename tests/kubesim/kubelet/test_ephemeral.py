@@ -36,6 +36,14 @@ async def test_it_sees_the_processes_of_its_target(make_lab):
         assert "sleep 1000" not in await lab.log(container="b")
 
 
+async def test_its_pod_can_still_be_labelled(make_lab):
+    async with make_lab() as lab:
+        await lab.run(command=["sleep", "1000"])
+        await debug(lab, {"name": "debug", "command": ["true"]})
+        await lab.api.patch("pods", "pod", {"metadata": {"labels": {"tier": "front"}}}, "default")
+        assert (await lab.pod())["metadata"]["labels"]["tier"] == "front"
+
+
 async def test_it_is_told_in_events(make_lab):
     async with make_lab() as lab:
         await lab.run(command=["sleep", "1000"])
