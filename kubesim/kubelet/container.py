@@ -47,6 +47,10 @@ GROUPS = {
 }
 
 
+class NotAgainError(Exception):
+    """A container that has ended could not be started, and its policy allows no other try."""
+
+
 class ContainerRunner:
     """Runs one container of a Pod, and knows its status."""
 
@@ -233,7 +237,12 @@ class ContainerRunner:
     async def run(self) -> None:
         """Run the container, again and again as its restart policy says."""
         while not self._final:
-            await self._start()
+            try:
+                await self._start()
+            except NotAgainError:
+                self.waiting = None
+                self.restart_count -= 1
+                return
             self.launched.set()
             await self._watch_over()
             await self._pod.node.active.wait()
@@ -310,6 +319,13 @@ class ContainerRunner:
         await self._post_start(self.current)
 
     async def _wait_for(self, waiting: Waiting) -> None:
+        """Show why there is no start yet. Raises NotAgainError if there will be none.
+
+        A changed container is started whatever its restart policy, but only once: if that fails,
+        it is one that has ended (kubecontainer's ShouldContainerBeRestarted).
+        """
+        if self.finished and not self.restarts():
+            raise NotAgainError
         self.waiting = waiting
         self.launched.set()
         await self._pod.publish()

@@ -131,6 +131,23 @@ async def test_a_corrected_image_is_run(make_lab):
         )
 
 
+@pytest.mark.parametrize(
+    ("policy", "phase"), [("Never", "Succeeded"), ("OnFailure", "Succeeded"), ("Always", "Running")]
+)
+async def test_a_run_that_a_wrong_image_ended(make_lab, policy, phase):
+    async with make_lab() as lab:
+        await lab.run(image="nginx:1.27", restartPolicy=policy)
+        patch = {"spec": {"containers": [{"name": "c", "image": "nginx:nope"}]}}
+        await lab.api.patch("pods", "pod", patch, "default")
+        await lab.advance(5)
+        status = await lab.status()
+        assert await lab.phase() == phase
+        assert ("Failed", "Error: ErrImagePull") in await lab.events()
+        again = policy == "Always"
+        assert ("waiting" if again else "terminated") in status["state"]
+        assert status["restartCount"] == int(again)
+
+
 async def test_a_missing_command_is_a_start_error(make_lab):
     async with make_lab() as lab:
         await lab.run(command=["nosuch"], restartPolicy="Never")
