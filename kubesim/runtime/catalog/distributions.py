@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from kubesim.runtime.catalog.family import Family, Image, base_tree, install
+from kubesim.runtime.catalog.family import KUBERNETES, Family, Image, base_tree, install, names
 from kubesim.runtime.filesystem import Binary, Tree
 from kubesim.runtime.process import Program
 from kubesim.runtime.programs.packages import apk, apt
@@ -90,7 +90,13 @@ def debian_tree(now: Now, programs: Mapping[str, Program], release: str) -> Tree
 
 
 FAMILIES = (
-    Family(("docker.io/library/busybox",), busybox, (1, 20), (1, 37), ("latest", "stable")),
+    Family(
+        ("docker.io/library/busybox", *names(KUBERNETES, "busybox")),
+        busybox,
+        (1, 20),
+        (1, 37),
+        ("latest", "stable"),
+    ),
     Family(("docker.io/library/alpine",), alpine, (3, 10), (3, 23), ("latest", "edge")),
     Family(("docker.io/library/debian",), debian, (10,), (13, 9), DEBIAN_CODENAMES),
     Family(("docker.io/library/ubuntu",), ubuntu, (18, 4), (26, 4), UBUNTU_CODENAMES),

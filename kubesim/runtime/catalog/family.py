@@ -30,6 +30,13 @@ VARIANTS = frozenset(
     ]
 )
 Version = tuple[int, ...]
+# The registries of the Kubernetes project: today's and those that older manifests name.
+KUBERNETES = (
+    "registry.k8s.io",
+    "k8s.gcr.io",
+    "gcr.io/google_containers",
+    "gcr.io/google-containers",
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,11 @@ class Family:
             return first in (*self.words, *VARIANTS)
         version = tuple(int(part) for part in match[1].split("."))
         return self.oldest[: len(version)] <= version[:2] and version[:2] <= self.newest
+
+
+def names(places: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Return the references of an image that several registries have."""
+    return tuple(f"{place}/{name}" for place in places)
 
 
 def version_of(tag: str, default: str) -> str:

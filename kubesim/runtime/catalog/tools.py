@@ -10,6 +10,7 @@ from kubesim.runtime.process import Program
 from kubesim.runtime.programs.curl import curl
 from kubesim.runtime.programs.python import python
 from kubesim.runtime.programs.redis.client import redis_cli
+from kubesim.runtime.programs.redis.entrypoint import entrypoint
 from kubesim.runtime.programs.redis.server import redis_server
 from kubesim.runtime.programs.registry import BUSYBOX, DEBIAN
 
@@ -54,7 +55,11 @@ def _python_tree(now: Now, programs: Mapping[str, Program], alpine: bool) -> Tre
 
 
 def _redis_image(reference: str, tag: str) -> Image:
-    servers = {"redis-server": redis_server, "redis-cli": redis_cli}
+    servers = {
+        "redis-server": redis_server,
+        "redis-cli": redis_cli,
+        "docker-entrypoint.sh": entrypoint,
+    }
     programs = {**(BUSYBOX if "alpine" in tag else DEBIAN), **servers}
     version = version_of(tag, "latest")
 
@@ -73,6 +78,7 @@ def _redis_image(reference: str, tag: str) -> Image:
         45_000_000,
         programs,
         build,
+        entrypoint=("docker-entrypoint.sh",),
         command=("redis-server",),
         environment={"PATH": PATH, "REDIS_VERSION": REDIS_PATCHES.get(version, version)},
         directory="/data",

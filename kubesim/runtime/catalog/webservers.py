@@ -5,7 +5,16 @@ from datetime import datetime
 from functools import partial
 
 from kubesim.runtime.catalog.distributions import alpine_tree, debian_tree
-from kubesim.runtime.catalog.family import PATH, Family, Image, base_tree, install, version_of
+from kubesim.runtime.catalog.family import (
+    KUBERNETES,
+    PATH,
+    Family,
+    Image,
+    base_tree,
+    install,
+    names,
+    version_of,
+)
 from kubesim.runtime.catalog.pages import ERROR_PAGE, IT_WORKS, PAGE, SERVER_BLOCK
 from kubesim.runtime.filesystem import Link, Tree
 from kubesim.runtime.process import Program
@@ -21,12 +30,6 @@ NGINX_LATEST = "1.29.3"
 NGINX_PATCHES = {"1.25": "1.25.5", "1.26": "1.26.3", "1.27": "1.27.5", "1.28": "1.28.0"}
 NGINX_WORDS = ("latest", "stable", "mainline")
 SAMPLES = ("gcr.io/google-samples", "us-docker.pkg.dev/google-samples/containers/gke")
-KUBERNETES = (
-    "registry.k8s.io",
-    "k8s.gcr.io",
-    "gcr.io/google_containers",
-    "gcr.io/google-containers",
-)
 
 
 def _nginx_image(reference: str, tag: str, port: int = 80, user: str = "") -> Image:
@@ -44,6 +47,11 @@ def _nginx_image(reference: str, tag: str, port: int = 80, user: str = "") -> Im
         stop_signal=LINUX["QUIT"],
         user=user,
     )
+
+
+def _nginx_slim_image(reference: str, tag: str) -> Image:
+    """The image of the StatefulSet tutorial; 0.21 is taken to hold nginx 1.21."""
+    return _nginx_image(reference, tag.replace("0.", "1.", 1))
 
 
 def _nginx_version(tag: str) -> str:
@@ -122,10 +130,6 @@ def _one_program(now: Now, programs: Mapping[str, Program]) -> Tree:
     return tree
 
 
-def _names(places: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return tuple(f"{place}/{name}" for place in places)
-
-
 FAMILIES = (
     Family(("docker.io/library/nginx",), _nginx_image, (1, 7), (1, 31), NGINX_WORDS),
     Family(
@@ -135,10 +139,11 @@ FAMILIES = (
         (1, 31),
         NGINX_WORDS,
     ),
+    Family(names(KUBERNETES, "nginx-slim"), _nginx_slim_image, (0, 1), (0, 29)),
     Family(("docker.io/library/httpd",), _httpd_image, (2, 2), (2, 4)),
-    Family(_names(SAMPLES, "hello-app"), _server(demo.hello_app, "hello-app"), (1, 0), (2, 0)),
+    Family(names(SAMPLES, "hello-app"), _server(demo.hello_app, "hello-app"), (1, 0), (2, 0)),
     Family(
-        (*_names(KUBERNETES, "echoserver"), "docker.io/kicbase/echo-server"),
+        (*names(KUBERNETES, "echoserver"), "docker.io/kicbase/echo-server"),
         _server(demo.echoserver, "echoserver", 46_000_000),
         (1, 0),
         (1, 10),
@@ -148,7 +153,7 @@ FAMILIES = (
     ),
     Family(("docker.io/traefik/whoami",), _server(demo.whoami, "whoami"), (1, 6), (1, 11)),
     Family(
-        _names(
+        names(
             ("gcr.io/google-samples", "gcr.io/k8s-minikube", "docker.io/jocatalin"),
             "kubernetes-bootcamp",
         ),
@@ -164,16 +169,16 @@ FAMILIES = (
         ("latest", "plain", "text"),
     ),
     Family(
-        _names(("registry.k8s.io/e2e-test-images", *KUBERNETES), "agnhost"),
+        names(("registry.k8s.io/e2e-test-images", *KUBERNETES), "agnhost"),
         _server(demo.agnhost, "agnhost", 50_000_000, ("pause",)),
         (2, 0),
         (2, 59),
     ),
     Family(
-        _names(KUBERNETES, "hpa-example"),
+        names(KUBERNETES, "hpa-example"),
         _server(demo.hpa_example, "hpa-example", 48_000_000),
         (0,),
         (0, 0),
     ),
-    Family(_names(KUBERNETES, "pause"), _server(demo.pause, "pause", 320_000), (2, 0), (3, 10)),
+    Family(names(KUBERNETES, "pause"), _server(demo.pause, "pause", 320_000), (2, 0), (3, 10)),
 )

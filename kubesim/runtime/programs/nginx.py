@@ -14,8 +14,10 @@ from kubesim.runtime.process import Process, reason
 from kubesim.runtime.programs.httpd import TYPES
 from kubesim.runtime.serving import listen, serve
 from kubesim.runtime.signals import LINUX
+from kubesim.runtime.streams import OpenFile
 
 CACHE = "/var/cache/nginx"
+LOGS = "/var/log/nginx"
 CONFIG = "/etc/nginx/conf.d/default.conf"
 METHODS = ("GET", "HEAD")
 SIMULATED = "the embedded cluster simulates server, listen, root, index, return, location, alias"
@@ -169,7 +171,14 @@ async def nginx(process: Process) -> int:
     except OSError as error:
         await _emergency(process, f'mkdir() "{cache}" failed ({error.errno}: {reason(error)})')
         return 1
-    return await Nginx(process, version, servers).run()
+    try:
+        access, errors = (process.open(f"{LOGS}/{name}.log", "a") for name in ("access", "error"))
+    except OSError as error:
+        await _emergency(
+            process, f'open() "{error.filename}" failed ({error.errno}: {reason(error)})'
+        )
+        return 1
+    return await Nginx(process, version, servers, access, errors).run()
 
 
 def _configuration(process: Process) -> list[Server]:
@@ -194,8 +203,17 @@ async def _emergency(process: Process, message: str) -> None:
 class Nginx:
     """A running server: master process and worker in one."""
 
-    def __init__(self, process: Process, version: str, servers: list[Server]) -> None:
+    def __init__(
+        self,
+        process: Process,
+        version: str,
+        servers: list[Server],
+        access: OpenFile,
+        errors: OpenFile,
+    ) -> None:
         self._process = process
+        self._access = access.acquire()
+        self._errors = errors.acquire()
         self._version = version
         self._servers = servers
 
@@ -234,7 +252,7 @@ class Nginx:
     async def _notice(self, message: str, level: str = "notice") -> None:
         moment = f"{self._process.clock.now():%Y/%m/%d %H:%M:%S}"
         number = f"{self._process.pid}#{self._process.pid}"
-        await self._process.write(f"{moment} [{level}] {number}: {message}\n", 2)
+        await self._errors.write(f"{moment} [{level}] {number}: {message}\n".encode())
 
     async def _serve(self, listeners: dict[Listener, Server]) -> int:
         received: asyncio.Queue[str] = asyncio.Queue()
@@ -286,7 +304,7 @@ class Nginx:
         sent = 0 if request.method == "HEAD" else len(answer.body)
         referer, agent = (request.headers.get(name, "-") for name in ("referer", "user-agent"))
         line = f'"{" ".join(request.first)}" {answer.status} {sent} "{referer}" "{agent}"'
-        await self._process.print(f"{connection.remote[0]} - - [{moment}] {line}")
+        await self._access.write(f"{connection.remote[0]} - - [{moment}] {line}\n".encode())
 
     async def _answer(
         self, request: http.Message, server: Server, connection: Connection, body: bytes

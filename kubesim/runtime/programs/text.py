@@ -113,7 +113,7 @@ async def tail(process: Process, options: Options, names: list[str]) -> int:
             else pieces[len(pieces) - min(count, len(pieces)) :]
         )
         await process.write(kept if isinstance(kept, bytes) else b"".join(kept))
-    if names and first:
+    if names and first and "F" not in options:
         await process.complain("no files")
     elif names and ("f" in options or "F" in options):
         await _follow(process, names[-1], float(options.value("s", "1")))
@@ -122,9 +122,13 @@ async def tail(process: Process, options: Options, names: list[str]) -> int:
 
 async def _follow(process: Process, name: str, interval: float) -> None:
     path = process.path(name)
-    position = len(process.files.read(path)) if process.files.exists(path) else 0
+    there = process.files.exists(path)
+    position = len(process.files.read(path)) if there else 0
     while True:
         await process.clock.sleep(interval)
+        if not there and process.files.exists(path):
+            there = True
+            await process.complain(f"{name} has appeared; following end of new file")
         data = process.files.read(path) if process.files.exists(path) else b""
         position = 0 if len(data) < position else position
         if data[position:]:

@@ -64,3 +64,12 @@ async def test_a_script_file_runs_by_its_path(make_machine):
 async def test_a_file_is_followed_while_it_grows(make_machine):
     script = "touch /f; tail -f /f & sleep 2; echo new >> /f; sleep 2; kill $!"
     assert (await make_machine().sh(script))[0] == "new\n"
+
+
+async def test_a_file_that_is_not_there_yet_is_waited_for(make_machine):
+    script = "tail -n+1 -F /f 2>&1 & sleep 2; echo new > /f; sleep 2; kill $!"
+    assert (await make_machine().sh(script))[0].splitlines() == [
+        "tail: can't open '/f': No such file or directory",
+        "tail: /f has appeared; following end of new file",
+        "new",
+    ]

@@ -43,6 +43,8 @@ def test_an_image_is_found_by_its_digest():
         "registry.k8s.io/echoserver:1.4",
         "hashicorp/http-echo:0.2.3",
         "registry.k8s.io/pause:3.9",
+        "registry.k8s.io/busybox:1.27.2",
+        "registry.k8s.io/nginx-slim:0.24",
         "registry.k8s.io/e2e-test-images/agnhost:2.39",
     ],
 )

@@ -150,3 +150,21 @@ async def test_a_single_file_can_be_mounted(make_machine):
     writing = server.execute(["sh", "-c", "echo x > /usr/share/nginx/html/index.html"])
     assert await writing.wait() == 1
     server.kill()
+
+
+async def test_logs_go_to_files_where_a_volume_hides_the_links(make_machine):
+    machine = make_machine()
+    logs = Tree(machine.clock.now)
+    sandbox = machine.sandbox("web")
+    mount = MountPoint("/var/log/nginx", logs.root)
+    server = machine.start("nginx", image="nginx:1.26", sandbox=sandbox, mounts=[mount])
+    await machine.clock.advance(1)
+    await machine.sh("wget -qO- localhost", sandbox=sandbox)
+    out, _, _ = await machine.sh(
+        "cat /logs/access.log; grep -c worker /logs/error.log",
+        mounts=[MountPoint("/logs", logs.root)],
+    )
+    assert '"GET / HTTP/1.1" 200' in out
+    assert out.endswith("\n1\n")
+    assert server.log.entries() == []
+    server.kill()

@@ -2,6 +2,9 @@
 
 import pytest
 
+from kubesim.runtime.container import MountPoint
+from kubesim.runtime.filesystem import Tree
+
 ANSWERS = [
     ("httpd:2.4", [], "curl -s {ip}", "<html><body><h1>It works!</h1></body></html>\n"),
     ("nginx:latest", [], "curl -sI {ip} | head -1", "HTTP/1.1 200 OK\n"),
@@ -110,6 +113,23 @@ async def test_redis_keeps_what_it_is_told(make_machine):
     await machine.clock.advance(1)
     assert server.exit_code == 0
     assert b"values" in server.files.read("/data/dump.rdb")
+
+
+async def test_redis_takes_a_configuration_file_alone(make_machine):
+    machine = make_machine()
+    tree = Tree(machine.clock.now)
+    tree.write("redis.conf", "requirepass secret\n")
+    server = machine.start(
+        *("docker-entrypoint.sh", "/conf/redis.conf"),
+        image="redis:7",
+        sandbox=(sandbox := machine.sandbox("server")),
+        mounts=[MountPoint("/conf", tree.root, read_only=True)],
+    )
+    await machine.clock.advance(1)
+    ip = sandbox.network.ip
+    out, _, _ = await machine.sh(f"redis-cli -h {ip} get x", image="redis:7")
+    assert out == "NOAUTH Authentication required.\n"
+    server.kill()
 
 
 async def test_redis_asks_for_its_password(make_machine):
