@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import ssl
 import sys
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     # PYTHONDONTWRITEBYTECODE is set, as it is in many container images.
     sys.dont_write_bytecode = False
     # Imported now, so that a wrong option is answered at once.
-    with _no_default_certificates():
+    with _no_collections(), _no_default_certificates():
         from kubesim.http import PortTakenError
-    from kubesim.kubeadm.kindconfig import ConfigError
-    from kubesim.serve import DataError
+        from kubesim.kubeadm.kindconfig import ConfigError
+        from kubesim.serve import DataError
 
     try:
         _serve(options)
@@ -31,6 +32,17 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or options.data} cannot be used: {error.strerror}")
     return 0
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """Search for no garbage among what is imported, neither meanwhile nor ever after: it stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextlib.contextmanager

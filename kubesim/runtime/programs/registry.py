@@ -19,7 +19,6 @@ from kubesim.runtime.programs import (
 )
 from kubesim.runtime.programs.applet import APPLETS
 from kubesim.runtime.programs.awk import command as awk
-from kubesim.runtime.programs.sh import sh
 
 _MODULES = (
     archives,
@@ -38,6 +37,13 @@ _MODULES = (
     system,
     text,
 )  # importing them registers
+
+
+async def sh(process: Process) -> int:
+    """Run a shell, whose language is imported when the first one runs."""
+    from kubesim.runtime.programs import sh as shell
+
+    return await shell.sh(process)
 
 
 async def busybox(process: Process) -> int:

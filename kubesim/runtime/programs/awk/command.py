@@ -1,16 +1,17 @@
-"""The command line of awk."""
+"""The command line of awk; the language itself is imported when a program in it first runs."""
 
 from kubesim.runtime.process import Process, reason
 from kubesim.runtime.programs.applet import AppletError, Options, UsageError, applet
-from kubesim.runtime.programs.awk.interpreter import Interpreter
-from kubesim.runtime.programs.awk.lexer import unescape
-from kubesim.runtime.programs.awk.parser import parse
-from kubesim.runtime.programs.awk.syntax import AwkSyntaxError
 
 
 @applet("awk", "+F:v:f:e:", "[OPTIONS] [AWK_PROGRAM] [FILE]...")
 async def awk(process: Process, options: Options, operands: list[str]) -> int:
     """Run a program over the records of files."""
+    from kubesim.runtime.programs.awk.interpreter import Interpreter
+    from kubesim.runtime.programs.awk.lexer import unescape
+    from kubesim.runtime.programs.awk.parser import parse
+    from kubesim.runtime.programs.awk.syntax import AwkSyntaxError
+
     source = await _source(process, options, operands)
     try:
         program = parse(source)
