@@ -145,9 +145,9 @@ def forbidden(resource: str, name: str, why: str) -> StatusError:
     return StatusError(403, f"{about}forbidden: {why}", details=_about(resource, name))
 
 
-def unauthorized(message: str = "Unauthorized") -> StatusError:
+def unauthorized() -> StatusError:
     """401: nobody knows who asks."""
-    return StatusError(401, message)
+    return StatusError(401, "Unauthorized")
 
 
 def bad_request(message: str) -> StatusError:
@@ -175,11 +175,9 @@ def expired(message: str) -> StatusError:
     return StatusError(410, message, reason="Expired")
 
 
-def method_not_supported(resource: str = "", action: str = "") -> StatusError:
+def method_not_supported(resource: str = "") -> StatusError:
     """405: the resource has no such verb."""
     message = "the server does not allow this method on the requested resource"
-    if action:
-        message = f'{action} is not supported on resources of kind "{resource}"'
     return StatusError(405, message, details=_about(resource, ""))
 
 

@@ -182,9 +182,7 @@ class CronJobController(Controller):
             ("Complete", "successfulJobsHistoryLimit"),
         ):
             ended = [job for job in jobs if (finished(job) or {}).get("type") == kind]
-            ended.sort(
-                key=lambda job: (job["status"].get("startTime", ""), job["metadata"]["name"])
-            )
+            ended.sort(key=_by_start)
             for job in ended[: max(0, len(ended) - cron_job["spec"][field])]:
                 await self._delete(cron_job, job["metadata"]["name"], uid(job))
 

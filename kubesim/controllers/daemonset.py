@@ -5,7 +5,6 @@ again only when a node's labels or taints change, so that the cost of a Pod's ne
 with what a node's fit costs.
 """
 
-import asyncio
 import functools
 import itertools
 from collections import defaultdict
@@ -21,7 +20,6 @@ from kubesim.apimachinery.objects import (
     uid,
 )
 from kubesim.apiserver.errors import StatusError
-from kubesim.clientgo.absence import NOT_FOUND
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.flowcontrol import Backoff
 from kubesim.clientgo.informer import Change, InformerFactory
@@ -34,7 +32,7 @@ from kubesim.controllers.daemonset_util import Fit
 from kubesim.controllers.expectations import Expectations
 from kubesim.controllers.history import REVISIONS, History
 from kubesim.controllers.ownership import Ownership, concerned, owner_in
-from kubesim.controllers.podcontrol import PodControl, slow_start
+from kubesim.controllers.podcontrol import PodControl, delete_all, first_failure, slow_start
 from kubesim.controllers.pods import is_available
 from kubesim.controllers.status import write_status
 
@@ -199,16 +197,8 @@ class DaemonSetController(Controller):
         created, failure = await slow_start(len(needing), create)
         for _ in range(len(needing) - created):
             self.expectations.creation_observed(name)
-        failures = await asyncio.gather(*(self._delete_pod(daemon_set, pod) for pod in doomed))
-        return next(filter(None, [failure, *failures]), None)
-
-    async def _delete_pod(self, daemon_set: Object, pod: Object) -> StatusError | None:
-        try:
-            await self.pod_control.delete(daemon_set, pod)
-        except StatusError as error:
-            self.expectations.deletion_observed(key(daemon_set), key(pod))
-            return None if error.code == NOT_FOUND else error
-        return None
+        results = await delete_all(self.pod_control, self.expectations, daemon_set, doomed)
+        return failure or first_failure(results)
 
     # Rolling update
 

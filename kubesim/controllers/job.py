@@ -20,7 +20,6 @@ from kubesim.apimachinery.objects import (
     uid,
 )
 from kubesim.apiserver.errors import StatusError
-from kubesim.clientgo.absence import NOT_FOUND
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clientgo.workqueue import WorkQueue
@@ -38,7 +37,7 @@ from kubesim.controllers.job_policies import (
 from kubesim.controllers.job_tally import Tally, ensure, finished, is_suspended, make, terminal
 from kubesim.controllers.job_tracking import FINALIZER, Finalizers, count, has_finalizer
 from kubesim.controllers.ownership import Ownership, concerned, owner_in
-from kubesim.controllers.podcontrol import PodControl, slow_start
+from kubesim.controllers.podcontrol import PodControl, delete_all, first_failure, slow_start
 from kubesim.controllers.pods import choose_for_deletion, from_template
 
 JOBS = "jobs.batch"
@@ -169,20 +168,11 @@ class JobController(Controller):
         self, state: Tally, doomed: Sequence[Object]
     ) -> tuple[int, StatusError | None]:
         """Delete Pods; how many are left, and the first failure."""
-        results = await asyncio.gather(*(self._delete_pod(state.job, pod) for pod in doomed))
+        results = await delete_all(self.pod_control, self.expectations, state.job, doomed)
         gone = [pod for pod, failure in zip(doomed, results, strict=True) if failure is None]
         state.ready -= sum(map(pod_is_ready, gone))
         state.terminating += len(gone)
-        failures = (each for each in results if each and each.code != NOT_FOUND)
-        return len(doomed) - len(gone), next(failures, None)
-
-    async def _delete_pod(self, job: Object, pod: Object) -> StatusError | None:
-        try:
-            await self.pod_control.delete(job, pod)
-        except StatusError as error:
-            self.expectations.deletion_observed(key(job), key(pod))
-            return error
-        return None
+        return len(doomed) - len(gone), first_failure(results)
 
     # Status
 

@@ -4,13 +4,14 @@ The RealPodControl of kubernetes `pkg/controller/controller_utils.go`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from kubesim.apimachinery.objects import Object
+from kubesim.apimachinery.objects import Object, key
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.events import EventRecorder
+from kubesim.controllers.expectations import Expectations
 
 SLOW_START_FIRST_BATCH = 1
 
@@ -72,6 +73,30 @@ async def slow_start(
             return succeeded, None if namespace_is_terminating(failure) else failure
         batch *= 2
     return succeeded, None
+
+
+async def delete_all(
+    control: PodControl, expectations: Expectations, owner: Object, doomed: Sequence[Object]
+) -> list[StatusError | None]:
+    """Delete Pods whose going is expected, all at once; what came of each, in their order.
+
+    Who could not be deleted is not waited for.
+    """
+
+    async def delete(pod: Object) -> StatusError | None:
+        try:
+            await control.delete(owner, pod)
+        except StatusError as error:
+            expectations.deletion_observed(key(owner), key(pod))
+            return error
+        return None
+
+    return await asyncio.gather(*map(delete, doomed))
+
+
+def first_failure(results: Iterable[StatusError | None]) -> StatusError | None:
+    """The first of `delete_all`'s results that is one: a Pod that is gone already is not."""
+    return next((each for each in results if each and each.code != NOT_FOUND), None)
 
 
 def namespace_is_terminating(error: StatusError) -> bool:

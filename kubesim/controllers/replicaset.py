@@ -3,7 +3,6 @@
 Kubernetes' `pkg/controller/replicaset/replica_set.go`.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -23,7 +22,6 @@ from kubesim.apimachinery.objects import (
     uid,
 )
 from kubesim.apiserver.errors import StatusError
-from kubesim.clientgo.absence import NOT_FOUND
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, InformerFactory, Source
 from kubesim.clock import Clock
@@ -31,7 +29,7 @@ from kubesim.controllers import conditions
 from kubesim.controllers.controller import Controller
 from kubesim.controllers.expectations import Expectations
 from kubesim.controllers.ownership import Ownership, concerned, owner_in
-from kubesim.controllers.podcontrol import PodControl, slow_start
+from kubesim.controllers.podcontrol import PodControl, delete_all, first_failure, slow_start
 from kubesim.controllers.pods import choose_for_deletion, from_template, is_available
 from kubesim.controllers.status import write_status
 
@@ -114,16 +112,8 @@ class ReplicaSetController(Controller):
         related = [*self._related_pods(replica_set)]
         doomed = choose_for_deletion(active, related, count, self.clock.now())
         self.expectations.expect_deletions(key(replica_set), map(key, doomed))
-        results = await asyncio.gather(*(self._delete_pod(replica_set, pod) for pod in doomed))
-        return next(filter(None, results), None)
-
-    async def _delete_pod(self, replica_set: Object, pod: Object) -> StatusError | None:
-        try:
-            await self.pod_control.delete(replica_set, pod)
-        except StatusError as error:
-            self.expectations.deletion_observed(key(replica_set), key(pod))
-            return None if error.code == NOT_FOUND else error
-        return None
+        results = await delete_all(self.pod_control, self.expectations, replica_set, doomed)
+        return first_failure(results)
 
     def _related_pods(self, replica_set: Object) -> list[Object]:
         """Active Pods of all ReplicaSets with the same owner, so of one Deployment."""

@@ -197,7 +197,7 @@ def _usable(backends: list[Backend]) -> list[Address]:
 class Network:
     """All that is connected, and how to get there."""
 
-    def __init__(self, clock: Clock, seed: int = 0) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.nodes: dict[str, NodeNetwork] = {}
         self.rules = ServiceRules()  # the latest; nodes have them while their kube-proxy runs
@@ -205,7 +205,7 @@ class Network:
         self.name_servers: dict[str, NameServer] = {}  # by address
         self._pods: dict[str, NetworkNamespace] = {}
         self._ephemeral = itertools.cycle(range(FIRST_EPHEMERAL_PORT, 61000))
-        self._random = random.Random(seed)  # noqa: S311 - reproducible on purpose
+        self._random = random.Random(0)  # noqa: S311 - reproducible on purpose
         self._affinity: dict[tuple[str, str], tuple[Address, float]] = {}
 
     # Who is there

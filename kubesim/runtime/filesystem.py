@@ -108,9 +108,9 @@ class Mount:
 class Tree:
     """A directory tree under construction or shared as a volume: paths are relative to its root."""
 
-    def __init__(self, now: Callable[[], datetime], mode: int = 0o755) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
-        self.root = Directory(mode, now())
+        self.root = Directory(0o755, now())
 
     def directory(self, path: str, mode: int = 0o755) -> Directory:
         """Return the directory at `path`, made with its parents if absent."""

@@ -83,21 +83,13 @@ class OpenDirectory(OpenFile):
 class Sink(OpenFile):
     """Hands everything written to a function, as a container's log or a captured output does."""
 
-    def __init__(
-        self, take: Callable[[bytes], None], on_close: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, take: Callable[[bytes], None]) -> None:
         super().__init__()
         self._take = take
-        self._on_close = on_close
 
     async def write(self, data: bytes) -> None:
         """Hand on `data`."""
         self._take(data)
-
-    def close(self) -> None:
-        """Tell the other side that no more comes."""
-        if self._on_close:
-            self._on_close()
 
 
 class Regular(OpenFile):
@@ -141,9 +133,8 @@ class Regular(OpenFile):
 class Pipe:
     """A bounded byte queue with a reading and a writing end."""
 
-    def __init__(self, size: int = PIPE_SIZE) -> None:
+    def __init__(self) -> None:
         self._buffer = bytearray()
-        self._size = size
         self._changed = asyncio.Event()
         self.reader = PipeReader(self)
         self.writer = PipeWriter(self)
@@ -171,7 +162,7 @@ class Pipe:
         """Return one line, or what is left when the writers are gone."""
         while True:
             end = self._buffer.find(b"\n") + 1
-            if end or self.write_closed or len(self._buffer) >= self._size:
+            if end or self.write_closed or len(self._buffer) >= PIPE_SIZE:
                 return await self.get(end or len(self._buffer) or 1)
             await self._wait()
 
@@ -181,7 +172,7 @@ class Pipe:
         while view:
             if self.read_closed:
                 raise failure(errno.EPIPE, "")
-            room = self._size - len(self._buffer)
+            room = PIPE_SIZE - len(self._buffer)
             if room <= 0:
                 await self._wait()
                 continue

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from kubesim.api import resources
+from kubesim.api.podtemplates import TEMPLATES
 from kubesim.apimachinery.objects import Object
 from kubesim.apiserver import errors
 from kubesim.apiserver.admission.podsecurity_checks import violations
@@ -21,16 +22,6 @@ PREFIX = "pod-security.kubernetes.io/"
 LEVELS = ("privileged", "baseline", "restricted")
 MODES = ("enforce", "audit", "warn")
 VERSION = re.compile(r"latest|v1\.(0|[1-9][0-9]*)")
-TEMPLATES = {  # where the Pod of a workload stands
-    "daemonsets.apps": ("spec", "template"),
-    "deployments.apps": ("spec", "template"),
-    "replicasets.apps": ("spec", "template"),
-    "statefulsets.apps": ("spec", "template"),
-    "jobs.batch": ("spec", "template"),
-    "cronjobs.batch": ("spec", "jobTemplate", "spec", "template"),
-    "replicationcontrollers": ("spec", "template"),
-    "podtemplates": ("template",),
-}
 MAX_WARNED = 10
 LABEL_ERRORS = "must be one of privileged, baseline, restricted"
 VERSION_ERRORS = 'must be "latest" or "v1.x"'

@@ -45,12 +45,10 @@ class Discovery:
         resources: Resources,
         address: Callable[[], str],
         version: Callable[[], str] = lambda: DEFAULT_VERSION,
-        checks: Iterable[str] = HEALTH_CHECKS,
     ) -> None:
         self._resources = resources
         self._version = version
         self._address = address
-        self._checks = tuple(checks)
 
     async def __call__(self, request: Request, user: UserInfo) -> Response | None:
         """The answer, or None when the path is not one of discovery's."""
@@ -88,10 +86,10 @@ class Discovery:
 
     def _health(self, request: Request, path: str, check: str) -> Response | None:
         if check:
-            return text_response("ok") if check in self._checks else None
+            return text_response("ok") if check in HEALTH_CHECKS else None
         if "verbose" not in request.query:
             return text_response("ok")
-        lines = [f"[+]{name} ok\n" for name in self._checks]
+        lines = [f"[+]{name} ok\n" for name in HEALTH_CHECKS]
         return text_response("".join(lines) + f"{path} check passed\n")
 
     def _aggregated(self, names: list[str], version: str) -> Response:
@@ -154,11 +152,8 @@ def _aggregated_resource(resource: Resource) -> Object:
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
         "verbs": list(resource.verbs),
+        **_nicknames(resource),
     }
-    if resource.short_names:
-        described["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        described["categories"] = list(resource.categories)
     if resource.subresources:
         described["subresources"] = [
             {
@@ -171,6 +166,12 @@ def _aggregated_resource(resource: Resource) -> Object:
     return described
 
 
+def _nicknames(resource: Resource) -> Object:
+    """What else kubectl may call a resource, if there is any such name."""
+    names = {"shortNames": resource.short_names, "categories": resource.categories}
+    return {field: list(given) for field, given in names.items() if given}
+
+
 def _kind(group: str, version: str, kind: str) -> Object:
     return {"group": group, "version": version, "kind": kind}
 
@@ -180,18 +181,14 @@ def _subresource_version(resource: Resource, sub: Subresource) -> tuple[str, str
 
 
 def _plain_entries(resource: Resource) -> Iterable[Object]:
-    entry: Object = {
+    yield {
         "name": resource.plural,
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
         "verbs": list(resource.verbs),
+        **_nicknames(resource),
     }
-    if resource.short_names:
-        entry["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        entry["categories"] = list(resource.categories)
-    yield entry
     for sub in resource.subresources:
         yield {
             "name": f"{resource.plural}/{sub.name}",

@@ -6,23 +6,14 @@ The rules and sentences are those of pkg/api/pod/warnings.go, and of each kind's
 from collections.abc import Iterator
 from typing import Any
 
+from kubesim.api.podtemplates import TEMPLATES
 from kubesim.api.resources import Resource
 from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver.validation import names
 from kubesim.apiserver.validation.affinity import PREFERRED, REQUIRED
 
 Object = dict[str, Any]
-TEMPLATES = {  # where each kind has the template of its Pods
-    "pods": (),
-    "podtemplates": ("template",),
-    "replicationcontrollers": ("spec", "template"),
-    "daemonsets.apps": ("spec", "template"),
-    "deployments.apps": ("spec", "template"),
-    "replicasets.apps": ("spec", "template"),
-    "statefulsets.apps": ("spec", "template"),
-    "jobs.batch": ("spec", "template"),
-    "cronjobs.batch": ("spec", "jobTemplate", "spec", "template"),
-}
+PODS = {"pods": (), **TEMPLATES}  # where each kind has a Pod, or the template of some
 NAMES_PODS = {
     "pods": "the Pod's hostname",
     "deployments.apps": "Pod names and hostnames",
@@ -60,7 +51,7 @@ CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 
 def of(resource: Resource, new: Object, old: Object | None) -> list[str]:
     """Return the warnings for a new object, or for a change of its spec."""
-    place = TEMPLATES.get(resource.full_name)
+    place = PODS.get(resource.full_name)
     if place is None or (old and old.get("spec") == new.get("spec")):
         return []
     template = new
