@@ -5,8 +5,6 @@ serves itself has a local one; one that names a Service is stored and listed, an
 requests are not forwarded: kubesim has no servers behind its own.
 """
 
-import asyncio
-
 from kubesim.api.resources import RESOURCES
 from kubesim.api.served import Resources
 from kubesim.apimachinery.objects import Object
@@ -48,11 +46,7 @@ LOCAL = condition("Available", "True", "Local", "Local APIServices are always av
 async def run(client: Client, resources: Resources, clock: Clock) -> None:
     """Keep the APIServices until cancelled."""
     informers = InformerFactory(client, clock)
-    registration = Registration(client, informers, clock, resources)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(informers.run())
-        await informers.wait_synced()
-        tasks.create_task(registration.run())
+    await informers.run_with(Registration(client, informers, clock, resources).run)
 
 
 class Registration(Controller):

@@ -9,9 +9,9 @@ import asyncio
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from kubesim.apimachinery.objects import Object, key, uid
 from kubesim.apiserver.errors import StatusError
@@ -239,6 +239,13 @@ class InformerFactory:
             self._tasks = tasks
             for informer in self._informers.values():
                 self._start(tasks, informer)
+
+    async def run_with(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run every informer, and `work` from when each has listed once, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.run())
+            await self.wait_synced()
+            tasks.create_task(work())
 
     def _start(self, tasks: asyncio.TaskGroup, informer: Informer) -> None:
         resource = informer.resource

@@ -1,4 +1,8 @@
-"""One container of a Pod through all its runs: start, probe, restart with back-off."""
+"""One container of a Pod through all its runs: start, probe, restart with back-off.
+
+The real kubelet's `pkg/kubelet/kuberuntime`, whose work is spread over every sync of the Pod; here
+it is one task a container, told in the order in which it happens.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Getting a container's image onto the node, or the reasons why not."""
+"""Getting a container's image onto the node, or the reasons why not (`pkg/kubelet/images`)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

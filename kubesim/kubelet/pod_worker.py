@@ -1,4 +1,7 @@
-"""One Pod on this node, from its arrival to its end."""
+"""One Pod on this node, from its arrival to its end.
+
+The real kubelet's `pkg/kubelet/pod_workers.go` and the SyncPod of `kubelet.go`.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Probing a running container periodically."""
+"""Probing a running container periodically (`pkg/kubelet/prober/worker.go`)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,8 @@
-"""kube-proxy: tells the network where the addresses of Services lead."""
+"""kube-proxy: tells the network where the addresses of Services lead.
+
+The real one (`pkg/proxy`) turns Services and EndpointSlices into rules of the node's kernel; here
+the rules are a table in which the network looks up where a connection goes.
+"""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The process around the scheduler: elects a leader, then schedules."""
+"""The process around the scheduler: elects a leader, then schedules (`cmd/kube-scheduler/app`)."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -29,11 +29,7 @@ async def run(connect: Callable[[str, Sequence[str]], Client], clock: Clock, hos
 
     async def lead() -> None:
         informers = InformerFactory(client, clock)
-        scheduler = Scheduler(client, informers, clock, host)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(informers.run())
-            await informers.wait_synced()
-            tasks.create_task(scheduler.run())
+        await informers.run_with(Scheduler(client, informers, clock, host).run)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(recorder.run())

@@ -4,7 +4,6 @@ See https://github.com/rancher/local-path-provisioner. A real one starts a helpe
 make and remove the directory; here the disk is at hand.
 """
 
-import asyncio
 from collections.abc import Mapping
 
 from kubesim.apimachinery.objects import Object, key, object_reference, split_key, uid
@@ -140,8 +139,4 @@ def _volume(name: str, claim: Object, storage_class: Object, node: str) -> Objec
 async def run(client: Client, clock: Clock, disks: Mapping[str, NodeDisk]) -> None:
     """Run the provisioner until cancelled."""
     informers = InformerFactory(client, clock)
-    provisioner = LocalPathProvisioner(client, informers, clock, disks)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(informers.run())
-        await informers.wait_synced()
-        tasks.create_task(provisioner.run())
+    await informers.run_with(LocalPathProvisioner(client, informers, clock, disks).run)

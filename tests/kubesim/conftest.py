@@ -22,6 +22,7 @@ from kubesim.controllers.manager import ControllerManager
 from kubesim.etcd.store import Etcd
 from kubesim.scheduler import server as scheduler_server
 from tests.kubesim import sealing
+from tests.kubesim.lab import lab
 
 HOST = "control-plane"
 ROOT_CA = "-----BEGIN CERTIFICATE-----\n"
@@ -358,6 +359,12 @@ def node_conditions(now):
         }
         for kind, status in {**listed, "Ready": "True"}.items()
     ]
+
+
+@pytest.fixture
+def make_lab():
+    """`async with make_lab() as lab`."""
+    return lab
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
-"""A whole cluster on a stepped clock, to see what its kubelets make of Pods."""
+"""A whole cluster on a stepped clock, to see what its kubelets and its network make of Pods."""
 
 from contextlib import asynccontextmanager
-
-import pytest
 
 from kubesim.apimachinery.objects import condition
 from kubesim.apiserver.errors import StatusError
@@ -114,8 +112,3 @@ async def lab():
         yield Lab(cluster)
     finally:
         await cluster.stop()
-
-
-@pytest.fixture
-def make_lab():
-    return lab
