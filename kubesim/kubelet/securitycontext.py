@@ -1,7 +1,8 @@
 """Who a container's processes are (kuberuntime/security_context.go and pkg/securitycontext).
 
-Users, groups, the read-only root and the ownership of volumes are simulated. Capabilities,
-seccomp, AppArmor and SELinux are taken and change nothing: no simulated program needs them.
+Users, groups, the read-only root and the ownership of volumes are simulated. Capabilities are
+shown in /proc, but no simulated program needs one; seccomp, AppArmor and SELinux are taken and
+change nothing.
 """
 
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 from kubesim.apimachinery.objects import Object
 from kubesim.kubelet.context import described
 from kubesim.kubelet.volumes import PodVolume
+from kubesim.runtime import capabilities
 from kubesim.runtime.catalog.family import Image
 from kubesim.runtime.filesystem import SETGID, Credentials, Directory, FileSystem, Link, Node
 from kubesim.runtime.users import user_numbers
@@ -34,7 +36,16 @@ def credentials(pod: Object, container: Object, image: Image) -> Credentials:
         groups.append(of_pod["fsGroup"])
     group = _effective(pod, container, "runAsGroup")
     uid, gid = (user, 0) if user is not None else _image_user(image)
-    return Credentials(uid, gid if group is None else group, tuple(sorted(set(groups))))
+    gid = gid if group is None else group
+    return Credentials(uid, gid, tuple(sorted(set(groups))), _capabilities(container))
+
+
+def _capabilities(container: Object) -> int:
+    context = container.get("securityContext") or {}
+    if context.get("privileged"):
+        return capabilities.EVERY
+    changes = context.get("capabilities") or {}
+    return capabilities.adjusted(changes.get("add") or [], changes.get("drop") or [])
 
 
 def _check_not_root(pod: Object, container: Object, image: Image, user: int | None) -> None:

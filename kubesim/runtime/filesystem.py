@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from kubesim.runtime import capabilities
+
 MAX_FILE_SIZE = 32 * 1024 * 1024
 MAX_LINKS = 40
 
@@ -39,6 +41,7 @@ class Credentials:
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
+    capabilities: int = capabilities.DEFAULT
 
     def may(self, node: Node, wanted: int) -> bool:
         """Tell whether a node's mode allows READ, WRITE or SEARCH."""

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Iterator, MutableMapping
 from datetime import datetime
 
+from kubesim.runtime.capabilities import status_lines
 from kubesim.runtime.filesystem import Directory, File, FileSystem, Link, Node, failure
 from kubesim.runtime.process import Process, World
 
@@ -118,6 +119,7 @@ def _status(process: Process) -> str:
         "VmSize": "    4400 kB",
         "VmRSS": "     812 kB",
         "Threads": 1,
+        **status_lines(who.uid, who.capabilities),
     }
     return "".join(f"{name}:\t{value}\n" for name, value in facts.items())
 

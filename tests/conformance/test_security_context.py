@@ -114,3 +114,28 @@ def test_the_kernel_tells_who_a_process_is(output):
     assert output("cat /proc/self/status | grep ^Uid", pod={"runAsUser": 1000}) == (
         "Uid:\t1000\t1000\t1000\t1000\n"
     )
+
+
+CAPABILITIES = "grep -E 'Cap(Eff|Bnd)' /proc/1/status"
+
+
+@pytest.mark.parametrize(
+    ("context", "effective", "bounding"),
+    [
+        ({}, "00000000a80425fb", "00000000a80425fb"),
+        ({"runAsUser": 7}, "0000000000000000", "00000000a80425fb"),
+        (
+            {"capabilities": {"add": ["NET_ADMIN", "SYS_TIME"], "drop": ["KILL"]}},
+            "00000000aa0435db",
+            "00000000aa0435db",
+        ),
+        (
+            {"capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}},
+            "0000000000000400",
+            "0000000000000400",
+        ),
+    ],
+)
+def test_capabilities(output, context, effective, bounding):
+    said = output(CAPABILITIES, container=context)
+    assert said == f"CapEff:\t{effective}\nCapBnd:\t{bounding}\n"

@@ -56,7 +56,8 @@ async def ls(process: Process, options: Options, names: list[str]) -> int:
         first = False
         entries = _entries(process, name, options)
         if "l" in options:
-            blocks = sum(-(-_size(node) // 4096) * 4 for _, node in entries)
+            stored = [node for _, node in entries if not isinstance(node, Link)]
+            blocks = sum(-(-_size(node) // 4096) * 4 for node in stored)
             await process.print(f"total {blocks}")
         await _show(process, options, entries)
         if "R" in options:
@@ -94,7 +95,9 @@ async def _show(process: Process, options: Options, entries: list[tuple[str, Nod
 
 
 def _long(process: Process, name: str, node: Node, options: Options) -> str:
-    links = 2 if isinstance(node, Directory) else 1
+    links = 1
+    if isinstance(node, Directory):
+        links = 2 + sum(isinstance(child, Directory) for child in node.entries.values())
     size = _human(_size(node)) if "h" in options else str(_size(node))
     target = f" -> {node.target}" if isinstance(node, Link) else ""
     users = {} if "n" in options else user_names(process.world.files)

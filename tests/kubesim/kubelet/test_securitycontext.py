@@ -95,3 +95,13 @@ async def test_root_gives_files_away(make_lab):
     async with make_lab() as lab:
         said = await lab.sh("touch /tmp/a; chown nobody:7 /tmp/a; stat -c '%U %g' /tmp/a; id")
         assert said == "nobody 7\nuid=0(root) gid=0(root) groups=0(root)\n"
+
+
+async def test_a_privileged_container_has_every_capability(make_lab):
+    async with make_lab() as lab:
+        script = ["grep", "CapEff", "/proc/1/status"]
+        container = {"name": "c", "image": "busybox:1.36", "command": script}
+        container["securityContext"] = {"privileged": True}
+        await lab.run(containers=[container], restartPolicy="Never")
+        await lab.settle()
+        assert await lab.log() == "CapEff:\t000001ffffffffff\n"
