@@ -95,8 +95,9 @@ class Listener:
             raise failure(errno.ECONNREFUSED, "") from None
 
     def close(self) -> None:
-        """Stop listening; who waits to be accepted is cut off."""
-        self._namespace.listeners.remove(self)
+        """Stop listening, if it has not yet; who waits to be accepted is cut off."""
+        if self in self._namespace.listeners:
+            self._namespace.listeners.remove(self)
         while not self._waiting.empty():
             self._waiting.get_nowait().close()
 

@@ -15,13 +15,15 @@ from kubesim.runtime.catalog.family import (
     names,
     version_of,
 )
-from kubesim.runtime.catalog.pages import ERROR_PAGE, IT_WORKS, PAGE, SERVER_BLOCK
+from kubesim.runtime.catalog.pages import ERROR_PAGE, IT_WORKS, NGINX_CONF, PAGE, SERVER_BLOCK
 from kubesim.runtime.filesystem import Link, Tree
 from kubesim.runtime.process import Program
 from kubesim.runtime.programs import demo
 from kubesim.runtime.programs.apache import DOCUMENTS, httpd_foreground
 from kubesim.runtime.programs.curl import curl
-from kubesim.runtime.programs.nginx import CONFIG, nginx
+from kubesim.runtime.programs.httpd import TYPES
+from kubesim.runtime.programs.nginx import nginx
+from kubesim.runtime.programs.nginxconf import DEFAULT_SERVER, MAIN, PREFIX
 from kubesim.runtime.programs.registry import BUSYBOX, DEBIAN
 from kubesim.runtime.signals import LINUX
 
@@ -61,10 +63,13 @@ def _nginx_version(tag: str) -> str:
 
 def _nginx_tree(now: Now, programs: Mapping[str, Program], alpine: bool, port: int) -> Tree:
     tree = _based(now, programs, alpine)
-    for path in ("var/cache/nginx", "var/log/nginx", "usr/sbin", "docker-entrypoint.d"):
+    for path in ("var/cache/nginx", "var/log/nginx", "run", "usr/sbin", "docker-entrypoint.d"):
         tree.directory(path)
     install(tree, "usr/sbin", {"nginx": nginx})
-    tree.write(CONFIG, SERVER_BLOCK.replace("80;", f"{port};"))
+    tree.write(MAIN, NGINX_CONF)
+    types = "".join(f"    {kind} {name.removeprefix('.')};\n" for name, kind in TYPES.items())
+    tree.write(f"{PREFIX}/mime.types", f"types {{\n{types}}}\n")
+    tree.write(DEFAULT_SERVER, SERVER_BLOCK.replace("80;", f"{port};"))
     tree.write("usr/share/nginx/html/index.html", PAGE)
     tree.write("usr/share/nginx/html/50x.html", ERROR_PAGE)
     tree.add("var/log/nginx/access.log", Link(0o777, now(), "/dev/stdout"))

@@ -1,4 +1,4 @@
-"""nginx: serves the document root, or what a mounted server block says."""
+"""nginx: serves the document root, or what a mounted configuration says."""
 
 import asyncio
 import posixpath
@@ -12,128 +12,24 @@ from kubesim.runtime import http
 from kubesim.runtime.filesystem import File
 from kubesim.runtime.process import Process, reason
 from kubesim.runtime.programs.httpd import TYPES
+from kubesim.runtime.programs.nginxconf import (
+    MAIN,
+    ConfigError,
+    Server,
+    read_configuration,
+)
 from kubesim.runtime.serving import listen, serve
 from kubesim.runtime.signals import LINUX
 from kubesim.runtime.streams import OpenFile
 
 CACHE = "/var/cache/nginx"
 LOGS = "/var/log/nginx"
-CONFIG = "/etc/nginx/conf.d/default.conf"
+PID = "/run/nginx.pid"
+SIGNALS = {"stop": "TERM", "quit": "QUIT", "reload": "HUP"}
 METHODS = ("GET", "HEAD")
-SIMULATED = "the embedded cluster simulates server, listen, root, index, return, location, alias"
-WITHOUT_EFFECT = ("server_name", "error_page", "default_type", "access_log", "try_files", "charset")
 DEFAULT_VERSION = "1.26.3"
 BIND_TRIES = 5
 BIND_PAUSE = 0.5  # seconds
-DIRECTIVE = re.compile(
-    r"\s*(?:#[^\n]*\n\s*)*((?:\"[^\"]*\"|'[^']*'|[^;{}\"'#])+?)\s*([;{])|\s*(\})"
-)
-
-
-@dataclass
-class Location:
-    """What is said for targets with this prefix."""
-
-    prefix: str
-    exact: bool = False
-    root: str = ""
-    alias: str = ""
-    index: list[str] = field(default_factory=list)
-    answer: tuple[int, str] | None = None
-
-
-@dataclass
-class Server:
-    """One server block."""
-
-    ports: list[int] = field(default_factory=list)
-    root: str = "/usr/share/nginx/html"
-    index: list[str] = field(default_factory=lambda: ["index.html", "index.htm"])
-    answer: tuple[int, str] | None = None
-    locations: list[Location] = field(default_factory=list)
-
-    def location(self, path: str) -> Location:
-        """Return the location that applies to `path`: exact, else the longest prefix."""
-        exact = [each for each in self.locations if each.exact and each.prefix == path]
-        prefixes = [
-            each for each in self.locations if not each.exact and path.startswith(each.prefix)
-        ]
-        longest = sorted(prefixes, key=lambda each: len(each.prefix))[-1:]
-        return (exact or longest or [Location("/")])[0]
-
-
-class ConfigError(Exception):
-    """The configuration can't be used; the message is nginx's."""
-
-
-def parse_config(text: str, path: str) -> list[Server]:
-    """Read server blocks: listen, root, index, return, location; other directives are refused."""
-    servers: list[Server] = []
-    context: list[Server | Location] = []
-    at = 0
-    text = re.sub(r"#[^\n]*", "", text)
-    while text[at:].strip():
-        match = DIRECTIVE.match(text, at)
-        if not match:
-            line = text.count("\n") + 1
-            raise ConfigError(f'unexpected end of file, expecting ";" or "}}" in {path}:{line}')
-        line = text.count("\n", 0, match.end()) + 1
-        at = match.end()
-        if match.group(3):
-            if not context:
-                raise ConfigError(f'unexpected "}}" in {path}:{line}')
-            context.pop()
-        elif match.group(2) == "{":
-            context.append(_block(match.group(1).split(), servers, context, f"{path}:{line}"))
-        else:
-            words = [
-                (quoted or quoted2 or bare)
-                for quoted, quoted2, bare in re.findall(
-                    r"\"([^\"]*)\"|'([^']*)'|(\S+)", match.group(1)
-                )
-            ]
-            _directive(words, context[-1] if context else None, f"{path}:{line}")
-    if context:
-        raise ConfigError(f'unexpected end of file, expecting "}}" in {path}:{line}')
-    return servers
-
-
-def _block(
-    words: list[str], servers: list[Server], context: list[Server | Location], where: str
-) -> Server | Location:
-    if words == ["server"] and not context:
-        servers.append(Server())
-        return servers[-1]
-    if words[0] == "location" and len(words) in (2, 3) and context:
-        if len(words) == 3 and words[1] not in ("=", "^~"):
-            raise ConfigError(f"regular expression locations are not simulated in {where}")
-        server = context[0]
-        assert isinstance(server, Server)
-        location = Location(words[-1], exact=words[1] == "=")
-        server.locations.append(location)
-        return location
-    raise ConfigError(f'unknown directive "{words[0]}" in {where} ({SIMULATED})')
-
-
-def _directive(words: list[str], target: Server | Location | None, where: str) -> None:
-    name, *values = words
-    if target is None:
-        raise ConfigError(f'"{name}" directive is not allowed here in {where}')
-    if name == "listen" and isinstance(target, Server):
-        port = values[0].rpartition(":")[2]
-        if not port.isdigit():
-            raise ConfigError(f'invalid port in "{values[0]}" of the "listen" directive in {where}')
-        target.ports += [int(port)] if int(port) not in target.ports else []
-    elif name == "root":
-        target.root = values[0]
-    elif name == "alias" and isinstance(target, Location):
-        target.alias = values[0]
-    elif name == "index":
-        target.index = values
-    elif name == "return" and values[0].isdigit():
-        target.answer = (int(values[0]), values[1] if values[1:] else "")
-    elif name not in WITHOUT_EFFECT:
-        raise ConfigError(f'unknown directive "{name}" in {where} ({SIMULATED})')
 
 
 @dataclass
@@ -153,18 +49,23 @@ async def nginx(process: Process) -> int:
         await process.write(f"nginx version: nginx/{version}\n", 2)
         return 0
     try:
-        servers = _configuration(process)
+        servers = read_configuration(process.files)
     except ConfigError as fault:
         await _emergency(process, str(fault))
         return 1
+    if "-s" in process.argv[:-1]:
+        return await _signal(process, process.argv[process.argv.index("-s") + 1])
     if "-t" in process.argv:
-        name = "/etc/nginx/nginx.conf"
         await process.write(
-            f"nginx: the configuration file {name} syntax is ok\n"
-            f"nginx: configuration file {name} test is successful\n",
+            f"nginx: the configuration file {MAIN} syntax is ok\n"
+            f"nginx: configuration file {MAIN} test is successful\n",
             2,
         )
         return 0
+    return await _start(process, version, servers)
+
+
+async def _start(process: Process, version: str, servers: list[Server]) -> int:
     cache = f"{CACHE}/client_temp"
     try:
         process.files.make_directories(cache)
@@ -181,17 +82,19 @@ async def nginx(process: Process) -> int:
     return await Nginx(process, version, servers, access, errors).run()
 
 
-def _configuration(process: Process) -> list[Server]:
-    directory = "/etc/nginx/conf.d"
-    names = process.files.listdir(directory) if process.files.is_directory(directory) else []
-    servers = []
-    for name in names:
-        if name.endswith(".conf"):
-            path = posixpath.join(directory, name)
-            servers += parse_config(process.files.read(path).decode(errors="replace"), path)
-    for server in servers:
-        server.ports = server.ports or [80]
-    return servers
+async def _signal(process: Process, name: str) -> int:
+    """Do `nginx -s NAME`: tell the master process."""
+    if name not in SIGNALS:
+        await process.write(f'nginx: invalid option: "-s {name}"\n', 2)
+        return 1
+    if not process.files.exists(PID):
+        why = f'open() "{PID}" failed (2: No such file or directory)'
+        await process.write(f"nginx: [error] {why}\n", 2)
+        return 1
+    master = process.table.by_pid.get(int(process.files.read(PID)))
+    if master:
+        master.signal(LINUX[SIGNALS[name]])
+    return 0
 
 
 async def _emergency(process: Process, message: str) -> None:
@@ -215,28 +118,43 @@ class Nginx:
         self._access = access.acquire()
         self._errors = errors.acquire()
         self._version = version
-        self._servers = servers
+        self._servers = _by_port(servers)
+        self._talks: dict[int, tuple[Listener, asyncio.Task[None]]] = {}
 
     async def run(self) -> int:
         """Bind, then serve until TERM or QUIT."""
-        listeners = {}
-        for port, server in self._by_port().items():
-            listener = await self._bind(port)
-            if listener is None:
-                return 1
-            listeners[listener] = server
+        if not await self._listen():
+            return 1
+        self._process.files.write(PID, f"{self._process.pid}\n".encode())
         self._process.argv = ["nginx: master process", *self._process.argv]
         await self._notice('using the "epoll" event method')
         await self._notice(f"nginx/{self._version}")
         await self._notice("start worker processes")
-        return await self._serve(listeners)
+        return await self._serve()
 
-    def _by_port(self) -> "dict[int, Server]":
-        ports: dict[int, Server] = {}
-        for server in self._servers:
-            for port in server.ports:
-                ports.setdefault(port, server)
-        return ports
+    async def _listen(self) -> bool:
+        """Open the ports that are not open yet, close those that nobody listens on any more."""
+        for port in self._talks.keys() - self._servers.keys():
+            listener, task = self._talks.pop(port)
+            listener.close()
+            task.cancel()
+        for port in self._servers.keys() - self._talks.keys():
+            bound = await self._bind(port)
+            if bound is None:
+                return False
+            self._talks[port] = bound, asyncio.create_task(serve(bound, self._talk))
+        return True
+
+    async def _reload(self) -> None:
+        """Go on with the configuration as it is now; a bad one changes nothing."""
+        await self._notice("signal 1 (SIGHUP) received from 1, reconfiguring")
+        try:
+            self._servers = _by_port(read_configuration(self._process.files))
+        except ConfigError as fault:
+            await self._notice(str(fault), "emerg")
+            return
+        await self._notice("reconfiguring")
+        await self._listen()
 
     async def _bind(self, port: int) -> Listener | None:
         for _ in range(BIND_TRIES):
@@ -254,26 +172,24 @@ class Nginx:
         number = f"{self._process.pid}#{self._process.pid}"
         await self._errors.write(f"{moment} [{level}] {number}: {message}\n".encode())
 
-    async def _serve(self, listeners: dict[Listener, Server]) -> int:
+    async def _serve(self) -> int:
         received: asyncio.Queue[str] = asyncio.Queue()
-        for name in ("TERM", "INT", "QUIT"):
+        for name in ("TERM", "INT", "QUIT", "HUP"):
             self._process.handlers[LINUX[name]] = partial(received.put_nowait, name)
-        tasks = [
-            asyncio.create_task(serve(listener, partial(self._talk, server)))
-            for listener, server in listeners.items()
-        ]
         try:
-            name = await received.get()
+            while (name := await received.get()) == "HUP":
+                await self._reload()
         finally:
-            for task in tasks:
+            for _, task in self._talks.values():
                 task.cancel()
         ending = "gracefully shutting down" if name == "QUIT" else "exiting"
         await self._notice(f"signal {LINUX[name]} (SIG{name}) received, {ending}")
         await self._notice("exit")
         return 0
 
-    async def _talk(self, server: Server, connection: Connection) -> None:
+    async def _talk(self, connection: Connection) -> None:
         """Answer requests on one connection until one asks to close it."""
+        server = self._servers[connection.local[1]]
         while request := await http.read_head(connection):
             body = await http.read_body(connection, request) if _has_body(request) else b""
             answer = await self._answer(request, server, connection, body)
@@ -303,8 +219,10 @@ class Nginx:
         moment = f"{self._process.clock.now():%d/%b/%Y:%H:%M:%S +0000}"
         sent = 0 if request.method == "HEAD" else len(answer.body)
         referer, agent = (request.headers.get(name, "-") for name in ("referer", "user-agent"))
-        line = f'"{" ".join(request.first)}" {answer.status} {sent} "{referer}" "{agent}"'
-        await self._access.write(f"{connection.remote[0]} - - [{moment}] {line}\n".encode())
+        through = request.headers.get("x-forwarded-for", "-")
+        line = f'"{" ".join(request.first)}" {answer.status} {sent}'
+        line += f' "{referer}" "{agent}" "{through}"\n'
+        await self._access.write(f"{connection.remote[0]} - - [{moment}] {line}".encode())
 
     async def _answer(
         self, request: http.Message, server: Server, connection: Connection, body: bytes
@@ -406,6 +324,14 @@ class Nginx:
         return Answer(
             status, "".join(line + "\r\n" for line in lines).encode(), headers=headers or {}
         )
+
+
+def _by_port(servers: list[Server]) -> dict[int, Server]:
+    ports: dict[int, Server] = {}
+    for server in servers:
+        for port in server.ports:
+            ports.setdefault(port, server)
+    return ports
 
 
 def _phrase(status: int) -> str:

@@ -168,3 +168,25 @@ async def test_logs_go_to_files_where_a_volume_hides_the_links(make_machine):
     assert out.endswith("\n1\n")
     assert server.log.entries() == []
     server.kill()
+
+
+async def test_obeys_a_mounted_nginx_conf(make_machine):
+    machine = make_machine()
+    text = b"events {}\nhttp { server { listen 8080; return 200 'mine'; } }\n"
+    mount = MountPoint("/etc/nginx/nginx.conf", File(0o644, machine.clock.now(), bytearray(text)))
+    sandbox = machine.sandbox("web")
+    server = machine.start("nginx", image="nginx:1.26", sandbox=sandbox, mounts=[mount])
+    await machine.clock.advance(1)
+    out, _, _ = await machine.sh("wget -qO- localhost:8080", sandbox=sandbox)
+    assert out == "mine"
+    server.kill()
+
+
+async def test_reloads_and_quits_when_told_by_another_nginx(make_machine):
+    machine = make_machine()
+    script = """nginx & sleep 1
+        echo 'server { listen 81; return 200 new; }' > /etc/nginx/conf.d/default.conf
+        nginx -s reload; sleep 1; curl -s localhost:81; curl -s localhost; echo " $?"
+        nginx -s quit; wait; echo ended"""
+    out, _, _ = await machine.sh(script, image="nginx:1.26")
+    assert out.splitlines()[-2:] == ["new 7", "ended"]
