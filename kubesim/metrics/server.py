@@ -3,7 +3,8 @@
 The real one (github.com/kubernetes-sigs/metrics-server) scrapes every kubelet each 15 s and is
 reached through the API server's aggregation layer. This one asks the kubelets when it is asked
 itself, so that nobody's question costs nothing; the figures are averages over such a window anyway.
-A Pod is shown once all its running containers have run for one window.
+A node is shown once it has run for one window. A Pod is shown as soon as its youngest container has
+run for FRESH, its window being that container's life until then (pkg/storage/pod.go).
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ GROUP, VERSION = "metrics.k8s.io", "v1beta1"
 NODES = Resource("nodes", "NodeMetrics", GROUP, VERSION, namespaced=False, verbs=("get", "list"))
 PODS = Resource("pods", "PodMetrics", GROUP, VERSION, verbs=("get", "list"))
 WINDOW = timedelta(seconds=15)
+FRESH = timedelta(seconds=10)
 Summaries = Callable[[], list[Object]]
 
 
@@ -58,9 +60,9 @@ class MetricsServer:
         for summary in self._summaries():
             node = summary["node"]
             stored = self._objects.get("nodes", node["nodeName"])
-            if stored and self._is_old_enough(node):
+            if stored and self._age(node) >= WINDOW:
                 metadata = {"name": node["nodeName"], "labels": stored["metadata"].get("labels")}
-                yield self._measured("NodeMetrics", metadata) | {"usage": _usage(node)}
+                yield self._measured("NodeMetrics", metadata, WINDOW) | {"usage": _usage(node)}
 
     def _pods(self, call: Call) -> Iterator[Object]:
         for summary in self._summaries():
@@ -70,14 +72,16 @@ class MetricsServer:
                     continue
                 stored = self._objects.get("pods", name, namespace)
                 containers = pod["containers"]
-                if not stored or not containers or not all(map(self._is_old_enough, containers)):
+                youngest = min(map(self._age, containers), default=timedelta(0))
+                if not stored or youngest < FRESH:
                     continue
                 labels = stored["metadata"].get("labels")
                 metadata = {"name": name, "namespace": namespace, "labels": labels}
                 used = [{"name": each["name"], "usage": _usage(each)} for each in containers]
-                yield self._measured("PodMetrics", metadata) | {"containers": used}
+                window = min(youngest, WINDOW)
+                yield self._measured("PodMetrics", metadata, window) | {"containers": used}
 
-    def _measured(self, kind: str, metadata: Object) -> Object:
+    def _measured(self, kind: str, metadata: Object, window: timedelta) -> Object:
         now = timestamp(self._clock.now())
         present = {name: value for name, value in metadata.items() if value}
         return {
@@ -85,11 +89,11 @@ class MetricsServer:
             "apiVersion": f"{GROUP}/{VERSION}",
             "metadata": present | {"creationTimestamp": now},
             "timestamp": now,
-            "window": f"{int(WINDOW.total_seconds())}s",
+            "window": f"{int(window.total_seconds())}s",
         }
 
-    def _is_old_enough(self, measured: Object) -> bool:
-        return self._clock.now() - parse_time(measured["startTime"]) >= WINDOW
+    def _age(self, measured: Object) -> timedelta:
+        return self._clock.now() - parse_time(measured["startTime"])
 
 
 def _usage(measured: Object) -> Object:

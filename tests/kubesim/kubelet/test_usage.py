@@ -91,3 +91,21 @@ async def test_the_summary_of_a_node(make_lab):
         memory = summary["node"]["memory"]
         assert memory["workingSetBytes"] > mine["memory"]["workingSetBytes"]
         assert memory["workingSetBytes"] + memory["availableBytes"] == 8 * 1024**3
+
+
+async def measured(lab):
+    """The windows over which the metrics API tells of Pods."""
+    found = (await lab.api.list("pods.metrics.k8s.io", "default"))["items"]
+    return {each["metadata"]["name"]: each["window"] for each in found}
+
+
+async def test_the_metrics_api_shows_a_pod_when_its_youngest_container_is_ten_seconds_old(make_lab):
+    async with make_lab() as lab:
+        await lab.run("young", command=["sleep", "1000"])
+        await lab.advance(9)
+        assert await measured(lab) == {}
+        await lab.advance(3)
+        (window,) = (await measured(lab)).values()
+        assert 10 <= int(window.removesuffix("s")) < 15
+        await lab.advance(30)
+        assert await measured(lab) == {"young": "15s"}
