@@ -63,8 +63,8 @@ class Submitter:
             look = f"the spelling: {version} has {near[0]}"
         elif self._engine == "embedded":
             look = (
-                "`kubectl api-resources` lists the kinds of the embedded engine; the kind engine has "
-                "all of them (KUBELAB_ENGINE=kind, needs Docker)"
+                "`kubectl api-resources` lists the kinds of the embedded engine; the kind engine "
+                "has all of them (KUBELAB_ENGINE=kind, needs Docker)"
             )
         else:
             look = "`kubectl api-resources` lists each kind with its apiVersion"
