@@ -31,7 +31,7 @@ from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo, parse
 from kubesim.apiserver.routing import UNSIMULATED, find, knows_group, nowhere
 from kubesim.apiserver.serialization import forms
-from kubesim.apiserver.serialization.negotiation import PLAIN, form_of
+from kubesim.apiserver.serialization.negotiation import Form, form_of, indents
 from kubesim.clock import Clock
 from kubesim.etcd.backends import UnavailableError
 from kubesim.etcd.store import Etcd
@@ -226,7 +226,7 @@ def status_response(error: errors.StatusError, request: Request) -> Response:
     try:
         form = form_of(request)
     except errors.StatusError:
-        form = PLAIN
+        form = Form(indented=indents(request))
     return Response(
         error.code, {"content-type": form.content_type}, forms.encode(error.status, form)
     )

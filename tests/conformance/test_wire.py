@@ -184,6 +184,11 @@ def test_no_form_that_is_spoken(ask):
     assert json.loads(body)["message"].startswith("406: Not Acceptable")
 
 
+def test_a_person_reads_a_refusal_in_lines(ask):
+    _, _, body = ask("GET", "/api/v1/namespaces", accept="text/html", user_agent="curl/8.0")
+    assert body.startswith('{\n  "kind": "Status",\n')
+
+
 def test_no_kind_that_is_known(ask):
     status, _, body = ask("GET", "/api/v1/namespaces", accept=META.format("Sketch"))
     assert status == 406

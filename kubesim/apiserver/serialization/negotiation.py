@@ -67,10 +67,10 @@ class _Clause:
 
 def form_of(request: Request, *, streams: bool = False) -> Form:
     """Return the form in which a client wants the answer to its request. Raises 406."""
-    return negotiate(request.headers.get("accept", ""), indented=_indents(request), streams=streams)
+    return negotiate(request.headers.get("accept", ""), indented=indents(request), streams=streams)
 
 
-def _indents(request: Request) -> bool:
+def indents(request: Request) -> bool:
     """Whether JSON is indented: when asked for, or when a person is likely to look at it."""
     pretty = request.parameter("pretty")
     if pretty:

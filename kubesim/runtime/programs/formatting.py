@@ -131,12 +131,13 @@ class TestError(Exception):
 
 
 async def test(process: Process) -> int:
-    """Evaluate a condition; `[` wants a closing `]`."""
+    """Evaluate a condition; `[` wants a closing `]`, and `[[` two."""
     words = process.argv[1:]
+    closing = "]" * process.argv[0].count("[")
     try:
-        if process.argv[0].endswith("["):
-            if words[-1:] != ["]"]:
-                raise TestError("missing ]")
+        if closing:
+            if words[-1:] != [closing]:
+                raise TestError(f"missing {closing}")
             words = words[:-1]
         return int(not _Condition(process, words).evaluate())
     except TestError as fault:

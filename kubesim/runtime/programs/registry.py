@@ -62,6 +62,7 @@ async def busybox(process: Process) -> int:
 BUSYBOX: dict[str, Program] = {
     **APPLETS,
     "[": formatting.test,
+    "[[": formatting.test,
     "ash": sh,
     "busybox": busybox,
     "echo": text.echo,

@@ -15,7 +15,7 @@ Builtin = Callable[[ShellState, list[str]], Awaitable[int]]
 BUILTINS: dict[str, Builtin] = {}
 KEYWORDS = {"if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case"}
 KEYWORDS |= {"esac", "{", "}", "!"}
-APPLETS = ("echo", "printf", "test", "[", "true", "false", "kill")
+APPLETS = ("echo", "printf", "test", "[", "[[", "true", "false", "kill")
 
 
 def builtin(*names: str) -> Callable[[Builtin], Builtin]:

@@ -73,3 +73,8 @@ async def test_a_file_that_is_not_there_yet_is_waited_for(make_machine):
         "tail: /f has appeared; following end of new file",
         "new",
     ]
+
+
+async def test_double_brackets_test_as_single_ones_do(make_machine):
+    script = "[[ -e /etc/passwd ]] && [[ a == a ]] && echo yes; [[ -d /nope ]] || echo no"
+    assert (await make_machine().sh(script))[0] == "yes\nno\n"

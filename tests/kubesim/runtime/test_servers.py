@@ -118,7 +118,7 @@ async def test_redis_keeps_what_it_is_told(make_machine):
 async def test_redis_takes_a_configuration_file_alone(make_machine):
     machine = make_machine()
     tree = Tree(machine.clock.now)
-    tree.write("redis.conf", "requirepass secret\n")
+    tree.write("redis.conf", "maxmemory 2mb\nmaxmemory-policy allkeys-lru\n")
     server = machine.start(
         *("docker-entrypoint.sh", "/conf/redis.conf"),
         image="redis:7",
@@ -127,8 +127,11 @@ async def test_redis_takes_a_configuration_file_alone(make_machine):
     )
     await machine.clock.advance(1)
     ip = sandbox.network.ip
-    out, _, _ = await machine.sh(f"redis-cli -h {ip} get x", image="redis:7")
-    assert out == "NOAUTH Authentication required.\n"
+    ask = f"redis-cli -h {ip} CONFIG"
+    script = f"{ask} GET 'maxmemory*'; {ask} SET maxmemory 1kb; {ask} GET maxmemory"
+    out, _, _ = await machine.sh(script, image="redis:7")
+    told = ["maxmemory", "2097152", "maxmemory-policy", "allkeys-lru"]
+    assert out.split() == [*told, "OK", "maxmemory", "1024"]
     server.kill()
 
 

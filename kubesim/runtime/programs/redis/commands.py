@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Callable
 
+from kubesim.runtime.programs.redis.config import config
 from kubesim.runtime.programs.redis.database import Database
 from kubesim.runtime.programs.redis.protocol import RedisError, Reply, Status
 
@@ -176,7 +177,7 @@ def _info(database: Database, _arguments: list[str]) -> Reply:
 COMMANDS: dict[str, tuple[int, int, Command]] = {  # the fewest and most arguments, what to do
     "append": (2, 2, _append),
     "command": (0, ANY, lambda _database, _arguments: []),
-    "config": (1, ANY, lambda _database, _arguments: []),
+    "config": (1, ANY, config),
     "dbsize": (0, 0, lambda database, _arguments: len(database.values)),
     "decr": (1, 1, _add(-1)),
     "decrby": (2, 2, _add(-1)),

@@ -18,6 +18,7 @@ class Database:
     clock: Clock
     values: dict[str, Value] = field(default_factory=dict)
     expiries: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
 
     def expire(self) -> None:
         """Forget what has expired."""

@@ -6,6 +6,7 @@ import json
 from kubesim.network.fabric import Connection
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.redis import commands
+from kubesim.runtime.programs.redis.config import read
 from kubesim.runtime.programs.redis.database import Database, Value
 from kubesim.runtime.programs.redis.protocol import RedisError, Reply, Status, encode, read_command
 from kubesim.runtime.serving import listen, serve
@@ -53,7 +54,7 @@ class Server:
         self._process = process
         self._password = settings.get("requirepass", "")
         self._port = int(settings.get("port") or PORT)
-        self._database = Database(process.clock)
+        self._database = Database(process.clock, settings=read(settings))
         self._stopped = asyncio.Event()
 
     async def run(self) -> int:
