@@ -9,17 +9,17 @@ from typing import Any
 from kubesim.api import resources
 from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
+from kubesim.apiserver.admission.defaultclass import DefaultIngressClass
 from kubesim.apiserver.admission.limitranger import LimitRanger
 from kubesim.apiserver.admission.podsecurity import PodSecurity
 from kubesim.apiserver.admission.priority import Priority
 from kubesim.apiserver.admission.resourcequota import ResourceQuota
 from kubesim.apiserver.admission.runtimeclass import RuntimeClass
+from kubesim.apiserver.admission.storage import VolumeAdmission
 from kubesim.apiserver.registry.certificates import note_requester
 from kubesim.apiserver.registry.context import Context, Validator
 from kubesim.apiserver.registry.defaulting import FILE_MODE, containers
-from kubesim.apiserver.registry.networking import DefaultIngressClass
 from kubesim.apiserver.registry.storage import Storage
-from kubesim.apiserver.registry.volume_admission import VolumeAdmission
 
 Object = dict[str, Any]
 NAMESPACES = resources.named("namespaces")

@@ -2,16 +2,12 @@
 
 from typing import Any
 
-from kubesim.api import resources
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields
 from kubesim.apiserver.registry.context import Context
-from kubesim.apiserver.registry.storage import Storage
 from kubesim.apiserver.registry.strategy import Strategy
 
 Object = dict[str, Any]
-CLASSES = resources.named("ingressclasses.networking.k8s.io")
-DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
 
@@ -67,33 +63,6 @@ DEFAULTS = {
 }
 
 
-class DefaultIngressClass:
-    """The admission plugin: an Ingress that names no class gets the default one, if there is."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def admit(self, context: Context, obj: Object) -> None:
-        """Set the class of a new Ingress; of several default classes, the newest."""
-        if context.resource.full_name != "ingresses.networking.k8s.io" or context.subresource:
-            return
-        annotations = obj["metadata"].get("annotations", {})
-        if "ingressClassName" in obj["spec"] or CLASS_ANNOTATION in annotations:
-            return
-        newest = max(self._marked(), key=_age, default=None)
-        if newest is not None:
-            obj["spec"]["ingressClassName"] = newest["metadata"]["name"]
-
-    def _marked(self) -> list[Object]:
-        records = self._storage.store.range(CLASSES.prefix).records
-        found = (self._storage.load(CLASSES, record).object for record in records)
-        return [
-            each
-            for each in found
-            if each["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true"
-        ]
-
-
 def check_class(context: Context, new: Object | None, old: Object | None) -> None:
     """Refuse a new Ingress that names its class in two ways. Raises 422."""
     of_ingress = context.resource.full_name == "ingresses.networking.k8s.io"
@@ -105,7 +74,3 @@ def check_class(context: Context, new: Object | None, old: Object | None) -> Non
         why = "can not be set when the class field is also set"
         cause = fields.invalid(path, annotation, why)
         raise errors.invalid(context.resource.full_kind, new["metadata"]["name"], [cause])
-
-
-def _age(obj: Object) -> str:
-    return str(obj["metadata"]["creationTimestamp"])

@@ -11,6 +11,7 @@ from datetime import datetime
 from kubesim.api.resources import Resource
 from kubesim.apimachinery import rand
 from kubesim.apiserver import errors
+from kubesim.apiserver.admission.storage import VolumeAdmission
 from kubesim.apiserver.patch import fields, managedfields
 from kubesim.apiserver.patch.managedfields import UPDATE, Manager
 from kubesim.apiserver.registry import warnings
@@ -22,7 +23,6 @@ from kubesim.apiserver.registry.networking import check_class
 from kubesim.apiserver.registry.storage import Object, Storage, Stored
 from kubesim.apiserver.registry.strategies import strategy_for
 from kubesim.apiserver.registry.strategy import Strategy, begin_deletion, keep
-from kubesim.apiserver.registry.volume_admission import VolumeAdmission
 from kubesim.clock import Clock
 
 SUFFIX_LENGTH = 5

@@ -5,6 +5,7 @@ from typing import Any
 from kubesim.api import resources
 from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver import errors
+from kubesim.apiserver.admission.defaultclass import newest_default
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Storage
 
@@ -39,13 +40,9 @@ class VolumeAdmission:
         annotations = obj["metadata"].get("annotations", {})
         if "storageClassName" in obj["spec"] or CLASS_ANNOTATION in annotations:
             return
-        marked = [each for each in self._classes() if _is_default(each)]
-        marked.sort(key=lambda each: str(each["metadata"]["name"]))
-        newest = max((each["metadata"]["creationTimestamp"] for each in marked), default="")
-        for each in marked:
-            if each["metadata"]["creationTimestamp"] == newest:
-                obj["spec"]["storageClassName"] = each["metadata"]["name"]
-                return
+        newest = newest_default(self._storage, CLASSES, DEFAULT_CLASS)
+        if newest is not None:
+            obj["spec"]["storageClassName"] = newest["metadata"]["name"]
 
     def check_resize(self, context: Context, new: Object | None, old: Object | None) -> None:
         """Only a bound claim of a class that can do so grows. Raises 403."""
@@ -65,15 +62,6 @@ class VolumeAdmission:
                 "provisions the pvc must support resize"
             )
             raise errors.forbidden("persistentvolumeclaims", name, why)
-
-    def _classes(self) -> list[Object]:
-        records = self._storage.store.range(CLASSES.prefix).records
-        return [self._storage.load(CLASSES, record).object for record in records]
-
-
-def _is_default(storage_class: Object) -> bool:
-    annotations = storage_class["metadata"].get("annotations", {})
-    return bool(annotations.get(DEFAULT_CLASS) == "true")
 
 
 def requested(claim: Object) -> Any:
