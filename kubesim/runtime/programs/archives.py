@@ -37,6 +37,7 @@ Compress FILEs (or stdin)
 	-k	Keep input files
 	-t	Test integrity"""
 OLD_STYLE = "cxtzvfOmokhpC"  # tar xf a.tar is tar -x -f a.tar
+END_OF_ARCHIVE = 2 * tarfile.BLOCKSIZE  # of zeros; busybox pads no further
 NO_MAGIC = "no gzip/bzip2/xz magic"
 
 
@@ -69,23 +70,25 @@ async def _create(
 ) -> int:
     if not names:
         raise AppletError("empty archive")
-    failed = 0
+    failed = warned = False
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as target:
         for name in names:
-            if name.startswith("/"):
-                await process.complain("removing leading '/' from member names")
             path = posixpath.normpath(posixpath.join(base, name))
             try:
                 for each in process.files.walk(path):
                     shown = name.rstrip("/") + each[len(path) :]
                     _pack(process, target, each, shown.lstrip("/") or "./")
+                    if name.startswith("/") and not warned:
+                        warned = True
+                        await process.complain("removing leading '/' from member names")
                     if "v" in options:
                         await process.write(shown.lstrip("/") + "\n", 2 if archive == "-" else 1)
             except OSError as error:
                 await process.complain(f"{name}: {reason(error)}")
-                failed = 1
-    data = packed.getvalue()
+                failed = True
+        end = target.offset + END_OF_ARCHIVE
+    data = packed.getvalue()[:end]
     data = codec.compress(data, mtime=0) if "z" in options else data
     if archive == "-":
         await process.write(data)
@@ -93,7 +96,7 @@ async def _create(
         await process.open(archive, "w").write(data)
     if failed:
         await process.complain("error exit delayed from previous errors")
-    return failed
+    return int(failed)
 
 
 def _pack(process: Process, target: tarfile.TarFile, path: str, name: str) -> None:
