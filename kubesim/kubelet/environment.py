@@ -38,7 +38,7 @@ async def environment(
             value = expand(each.get("value") or "", variables | result)
         if value is not None:
             result[each["name"]] = value
-    return variables | result
+    return {**result, **(variables | result)}  # its own come first, as in the kubelet
 
 
 async def _from_object(reader: Sources, source: Object) -> dict[str, str]:

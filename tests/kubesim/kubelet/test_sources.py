@@ -231,3 +231,13 @@ async def test_labels_and_annotations_are_files_that_follow_them(make_lab):
         await lab.api.patch("pods", "pod", {"metadata": {"labels": {"tier": "back"}}}, "default")
         await lab.advance(61)
         assert await lab.exec("cat", "/d/labels") == ('tier="back"', 0)
+
+
+async def test_a_containers_own_variables_come_before_those_of_services(make_lab):
+    async with make_lab() as lab:
+        container = {"name": "c", "image": "busybox:1.36", "command": ["env"]}
+        container["env"] = [{"name": "OWN", "value": "1"}]
+        await lab.run(containers=[container], restartPolicy="Never")
+        await lab.settle()
+        names = [line.partition("=")[0] for line in (await lab.log()).splitlines()]
+        assert "KUBERNETES_SERVICE_HOST" in names[names.index("OWN") :]
