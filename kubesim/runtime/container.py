@@ -36,6 +36,9 @@ class StartError(Exception):
     """The container's or exec's command can't be started; the message is runc's."""
 
 
+TERMINAL = {"TERM": "xterm"}  # what containerd tells a process that gets a terminal
+
+
 @dataclass(frozen=True)
 class MountPoint:
     """A tree to mount."""
@@ -122,6 +125,7 @@ class Container:
         )
         self.environment = {
             **config.image.environment,
+            **(TERMINAL if config.terminal else {}),
             "HOSTNAME": sandbox.hostname,
             "HOME": home(files, config.credentials.uid),
             **config.environment,
@@ -244,7 +248,7 @@ class Execution:
         else:
             source: OpenFile = self._input.reader if stdin else Null()
             files = {0: source, 1: self._output.writer, 2: self._errors.writer}
-        environment = container.environment | ({"TERM": "xterm"} if terminal else {})
+        environment = container.environment | (TERMINAL if terminal else {})
         self._process = Process(
             container.world,
             program,

@@ -241,3 +241,17 @@ async def test_a_containers_own_variables_come_before_those_of_services(make_lab
         await lab.settle()
         names = [line.partition("=")[0] for line in (await lab.log()).splitlines()]
         assert "KUBERNETES_SERVICE_HOST" in names[names.index("OWN") :]
+
+
+async def test_a_container_with_a_terminal_is_told_its_type(make_lab):
+    async with make_lab() as lab:
+        container = {"name": "c", "image": "busybox:1.36", "command": ["sh", "-c", "echo $TERM"]}
+        own = {**container, "env": [{"name": "TERM", "value": "vt100"}]}
+        for name, spec, said in (
+            ("plain", container, ""),
+            ("tty", {**container, "tty": True}, "xterm"),
+            ("own", {**own, "tty": True}, "vt100"),
+        ):
+            await lab.run(name, containers=[spec], restartPolicy="Never")
+            await lab.settle()
+            assert (await lab.log(name)).split() == said.split()
