@@ -7,7 +7,7 @@ ready := .venv/.complete
 python := .venv/bin/python
 export KIND_NODE_IMAGE
 
-.PHONY: help setup book serve lab test test-kind lint bench clean
+.PHONY: help setup book serve lab test test-kind conformance lint bench clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +31,11 @@ test: lint  ## lint, then every test that needs no Docker
 
 test-kind: $(ready)  ## every test that can run on a real kind cluster (KIND_NODE_IMAGE: its image)
 	@KUBELAB_ENGINE=kind $(python) -m pytest -m "(cluster or kind) and not embedded" $(ARGS)
+
+conformance: $(ready)  ## record what the engine does (ENGINE=kind: a real one), and write the book's page of it
+	@rm -f tests/conformance/results/$(ENGINE).json
+	@KUBELAB_ENGINE=$(ENGINE) CONFORMANCE_RECORD=tests/conformance/results/$(ENGINE).json $(python) -m pytest -q tests/conformance
+	@$(python) tools/conformance_page.py
 
 lint: $(ready)  ## ruff (format, lint) and mypy
 	@$(python) -m ruff format --check --quiet . || { echo "lint: run .venv/bin/ruff format" >&2; exit 1; }

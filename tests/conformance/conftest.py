@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from kubernetes import client
@@ -29,14 +30,51 @@ def refusal():
     return call
 
 
+SERVER = pytest.StashKey[dict]()
+
+
+def pytest_configure(config):
+    """CONFORMANCE_RECORD=FILE keeps what each behaviour did (tools/conformance_page.py)."""
+    if "CONFORMANCE_RECORD" in os.environ:
+        config.pluginmanager.register(Recording(Path(os.environ["CONFORMANCE_RECORD"])))
+
+
+class Recording:
+    """Outcomes by test; a run of some tests replaces what is known of these only."""
+
+    def __init__(self, path):
+        self.path = path
+        self.behaviours = {}
+        if path.exists():
+            self.behaviours = json.loads(path.read_text())["behaviours"]
+
+    def pytest_runtest_makereport(self, item, call):
+        if item.path.parent != Path(__file__).parent or call.when == "teardown":
+            return
+        failure = call.excinfo
+        if call.when == "setup" and not failure:
+            return
+        skipped = failure and failure.errisinstance(pytest.skip.Exception)
+        marker = item.get_closest_marker("since")
+        self.behaviours[f"{item.path.name}::{item.name}"] = {
+            "outcome": "skipped" if skipped else "failed" if failure else "passed",
+            **({"since": list(marker.args)} if marker else {}),
+        }
+
+    def pytest_sessionfinish(self, session):
+        server = session.config.stash.get(SERVER, {})
+        record = {**server, "behaviours": dict(sorted(self.behaviours.items()))}
+        self.path.write_text(json.dumps(record, indent=1) + "\n")
+
+
 @pytest.fixture(autouse=True)
-def _since(request):
+def _since(request, cluster):
     """Skips a behaviour of a newer Kubernetes than the cluster's, and names its source."""
+    request.config.stash[SERVER] = {"engine": cluster.engine, "version": cluster.version}
     marker = request.node.get_closest_marker("since")
     if not marker:
         return
     version, source = marker.args
-    cluster = request.getfixturevalue("cluster")
     if not cluster.version_at_least(*kubernetes_version(f"v{version}")):
         pytest.skip(f"since Kubernetes {version} ({source}); this server has {cluster.version}")
 
