@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def refusal():
     return call
 
 
+PATIENCE = 5  # seconds that a behaviour may take in `make test-kind`
 SERVER = pytest.StashKey[dict]()
 
 
@@ -39,24 +41,37 @@ def pytest_configure(config):
         config.pluginmanager.register(Recording(Path(os.environ["CONFORMANCE_RECORD"])))
 
 
+def identity(item):
+    """A behaviour's name in the records."""
+    return f"{item.path.name}::{item.name}"
+
+
 class Recording:
     """Outcomes by test; a run of some tests replaces what is known of these only."""
 
     def __init__(self, path):
         self.path = path
         self.behaviours = {}
+        self.begun = 0.0
         if path.exists():
             self.behaviours = json.loads(path.read_text())["behaviours"]
 
     def pytest_runtest_makereport(self, item, call):
-        if item.path.parent != Path(__file__).parent or call.when == "teardown":
+        if item.path.parent != Path(__file__).parent:
             return
+        if call.when == "teardown":
+            known = self.behaviours.get(identity(item))
+            if known:
+                known["seconds"] = round(time.monotonic() - self.begun)
+            return
+        if call.when == "setup":
+            self.begun = time.monotonic() - call.duration
         failure = call.excinfo
         if call.when == "setup" and not failure:
             return
         skipped = failure and failure.errisinstance(pytest.skip.Exception)
         marker = item.get_closest_marker("since")
-        self.behaviours[f"{item.path.name}::{item.name}"] = {
+        self.behaviours[identity(item)] = {
             "outcome": "skipped" if skipped else "failed" if failure else "passed",
             **({"since": list(marker.args)} if marker else {}),
         }
@@ -65,6 +80,19 @@ class Recording:
         server = session.config.stash.get(SERVER, {})
         record = {**server, "behaviours": dict(sorted(self.behaviours.items()))}
         self.path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """On kind, leave what takes long there to `make conformance`, which runs everything."""
+    path = Path(__file__).parent / "results" / "kind.json"
+    recording = "CONFORMANCE_RECORD" in os.environ
+    if recording or os.environ.get("KUBELAB_ENGINE") != "kind" or not path.exists():
+        return
+    behaviours = json.loads(path.read_text())["behaviours"]
+    slow = [i for i in items if behaviours.get(identity(i), {}).get("seconds", 0) > PATIENCE]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
 
 
 @pytest.fixture(autouse=True)
