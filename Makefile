@@ -29,7 +29,7 @@ lab: $(ready)  ## open the labs in JupyterLab, in your own workspace
 test: lint  ## lint, then every test that needs no Docker
 	@KUBELAB_ENGINE=embedded $(python) -m pytest -m "not kind" $(ARGS)
 
-test-kind: $(ready)  ## every test that can run on a real kind cluster (KIND_NODE_IMAGE: its image)
+test-kind: $(ready)  ## what can run on a real kind cluster, of the conformance tests the quick ones (KIND_NODE_IMAGE: its image)
 	@KUBELAB_ENGINE=kind $(python) -m pytest -m "(cluster or kind) and not embedded" $(ARGS)
 
 conformance: $(ready)  ## record what the engine does (ENGINE=kind: a real one), and write the book's page of it
