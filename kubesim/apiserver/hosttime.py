@@ -7,8 +7,9 @@ that much later. What is stored does not change, nor does any resourceVersion; i
 moment told in another time zone. Advancing time thus makes the past older, and a creation is
 always "now".
 
-Only fields that Kubernetes types as times are translated, and only in JSON. Programs in containers
-live in the cluster's time: `date`, the stamps of logs and the audit log tell it as it is.
+Only fields that Kubernetes types as times, and one annotation, are translated, and only in JSON.
+Programs in containers live in the cluster's time: `date`, the stamps of logs and the audit log
+tell it as it is.
 """
 
 import re
@@ -25,7 +26,8 @@ TIMES = (  # every field that the published schema types as a time
     "deprecatedLastTimestamp|eventTime|expirationTimestamp|finishedAt|firstTimestamp|"
     "lastHeartbeatTime|lastObservedTime|lastPhaseTransitionTime|lastProbeTime|lastScaleTime|"
     "lastScheduleTime|lastSuccessfulTime|lastTimestamp|lastTransitionTime|lastUpdateTime|renewTime|"
-    "startTime|startedAt|time|timeAdded|timestamp"
+    "startTime|startedAt|time|timeAdded|timestamp|"
+    r"endpoints\.kubernetes\.io/last-change-trigger-time"  # an annotation, as old as its times
 )
 # In a string that holds JSON, such as the last applied configuration, the quotes are escaped.
 STAMP = re.compile(
