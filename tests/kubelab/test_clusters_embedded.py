@@ -98,10 +98,10 @@ def test_a_cluster_is_created_from_a_configuration(embedded):
         clusters.create("by-config", CONFIG)
 
 
-def test_what_the_simulation_cannot_do_is_said_and_nothing_is_left(embedded):
-    ipv6 = {**CONFIG, "networking": {"ipFamily": "ipv6"}}
-    with pytest.raises(ClusterError, match="ipFamily"):
-        clusters.create("six", ipv6)
+def test_what_is_wrong_in_a_configuration_is_said_and_nothing_is_left(embedded):
+    wrong = {**CONFIG, "networking": {"kubeProxyMode": "magic"}}
+    with pytest.raises(ClusterError, match="kubeProxyMode"):
+        clusters.create("wrong", wrong)
     assert daemons(embedded) == []
     assert clusters.known() == []
 
