@@ -7,13 +7,11 @@ to whoever writes their Endpoints.
 from collections.abc import Iterable
 from typing import Any
 
-from kubesim.apimachinery.labels import has_all
 from kubesim.apimachinery.objects import (
     Object,
     is_being_deleted,
     key,
     labels_of,
-    pod_is_finished,
     pod_is_ready,
     split_key,
     uid,
@@ -24,9 +22,14 @@ from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
-from kubesim.controllers.endpointslice import concerned
+from kubesim.controllers.endpoint_util import (
+    HEADLESS,
+    concerned,
+    has_address,
+    pod_ports,
+    pods_of,
+)
 from kubesim.controllers.endpointslice_reconciler import port_key
-from kubesim.controllers.serviceports import HEADLESS, pod_ports
 from kubesim.controllers.triggertime import TriggerTimes, annotated
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
@@ -69,7 +72,7 @@ class EndpointsController(Controller):
             await self.client.delete("endpoints", name, namespace)
 
     async def _write(self, service: Object, current: Object | None) -> None:
-        pods = self._pods_of(service)
+        pods = pods_of(service, self.pods)
         wanted = _endpoints(service, subsets(service, pods))
         moment = self._times.last_change(service, pods)
         if current is None:
@@ -88,13 +91,6 @@ class EndpointsController(Controller):
             message = f"Failed to create endpoint for service {key(service)}: {error}"
             self.recorder.event(service, "Warning", "FailedToCreateEndpoint", message)
             raise
-
-    def _pods_of(self, service: Object) -> list[Object]:
-        return [
-            pod
-            for pod in self.pods.list(service["metadata"]["namespace"])
-            if has_all(service["spec"]["selector"], labels_of(pod))
-        ]
 
     def _pod_changed(self, change: Change) -> None:
         for name in concerned(self.services, change):
@@ -130,9 +126,7 @@ def _subset(ports: tuple[Port, ...], addresses: Object) -> Object:
 
 
 def _belongs(pod: Object, *, include_terminating: bool) -> bool:
-    if pod_is_finished(pod) or not (pod.get("status") or {}).get("podIP"):
-        return False
-    return include_terminating or not is_being_deleted(pod)
+    return has_address(pod) and (include_terminating or not is_being_deleted(pod))
 
 
 def _ports(service: Object, pod: Object) -> tuple[Port, ...] | None:

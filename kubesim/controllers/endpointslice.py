@@ -4,18 +4,13 @@ Kubernetes' `pkg/controller/endpointslice`. kube-proxy and the name server read 
 are kept beside them by a controller of their own, for older clients.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from kubesim.apimachinery.endpointslices import MANAGED_BY, SERVICE_NAME, SLICES, service_of
-from kubesim.apimachinery.labels import has_all
 from kubesim.apimachinery.objects import (
     Object,
     controller_reference,
     is_being_deleted,
     key,
     labels_of,
-    pod_is_finished,
     pod_is_ready,
     split_key,
     uid,
@@ -23,11 +18,17 @@ from kubesim.apimachinery.objects import (
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.absence import NOT_FOUND, tolerating
 from kubesim.clientgo.client import Client
-from kubesim.clientgo.informer import Cache, Change, InformerFactory
+from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
+from kubesim.controllers.endpoint_util import (
+    HEADLESS,
+    concerned,
+    has_address,
+    pod_ports,
+    pods_of,
+)
 from kubesim.controllers.endpointslice_reconciler import Plan, PortKey, port_key, reconcile
-from kubesim.controllers.serviceports import HEADLESS, pod_ports
 from kubesim.controllers.triggertime import TriggerTimes, annotated
 
 MAX_ENDPOINTS = 100  # in a slice; the real --max-endpoints-per-slice
@@ -172,7 +173,7 @@ class EndpointSliceController(SliceController):
         selector, kind = service["spec"].get("selector"), service["spec"].get("type")
         if not selector or kind == "ExternalName" or self.behind(key):
             return
-        pods = self._pods_of(service)
+        pods = pods_of(service, self.pods)
         moment = self._times.last_change(service, pods)
         groups = self._groups(service, pods)
         base = new_slice(service["metadata"]["name"], service, self._labels(service), "IPv4")
@@ -182,15 +183,10 @@ class EndpointSliceController(SliceController):
         except StatusError as error:
             await self.report_failure(service, error)
 
-    def _pods_of(self, service: Object) -> list[Object]:
-        selector = service["spec"]["selector"]
-        pods = self.pods.list(service["metadata"]["namespace"])
-        return [pod for pod in pods if has_all(selector, labels_of(pod))]
-
     def _groups(self, service: Object, pods: list[Object]) -> dict[PortKey, list[Object]]:
         groups: dict[PortKey, list[Object]] = {}
         for pod in pods:
-            if _has_address(pod):
+            if has_address(pod):
                 ports = port_key(pod_ports(service, pod))
                 groups.setdefault(ports, []).append(self._endpoint(service, pod))
         return groups
@@ -224,32 +220,3 @@ class EndpointSliceController(SliceController):
     def _pod_changed(self, change: Change) -> None:
         for name in concerned(self.services, change):
             self.queue.add(name)
-
-
-def concerned(services: Cache, change: Change) -> Sequence[str]:
-    """The keys of the Services that select a Pod, as it is or was, if they show what changed."""
-    if change.old and change.new and _shown(change.old) == _shown(change.new):
-        return []
-    states = [labels_of(pod) for pod in (change.old, change.new) if pod]
-    return [
-        key(service)
-        for service in services.list(change.object["metadata"]["namespace"])
-        if (selector := service["spec"].get("selector"))
-        and any(has_all(selector, labels) for labels in states)
-    ]
-
-
-def _has_address(pod: Object) -> bool:
-    return not pod_is_finished(pod) and bool((pod.get("status") or {}).get("podIP"))
-
-
-def _shown(pod: Object) -> tuple[Any, ...]:
-    """What Endpoints and slices show of a Pod."""
-    return (
-        labels_of(pod),
-        (pod.get("status") or {}).get("podIP"),
-        pod_is_ready(pod),
-        pod_is_finished(pod),
-        is_being_deleted(pod),
-        pod["spec"].get("nodeName"),
-    )

@@ -6,11 +6,10 @@ would grow and as busy when one would shrink; a ratio within a tenth of 1 change
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from kubesim.apimachinery.labels import matches
 from kubesim.apimachinery.objects import (
     Object,
     condition_status,
@@ -20,6 +19,7 @@ from kubesim.apimachinery.objects import (
 )
 from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver.errors import StatusError
+from kubesim.apiserver.handlers.selectors import parse_labels
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Cache
 from kubesim.clock import Clock
@@ -64,6 +64,15 @@ class Proposal:
     status: Object
 
 
+@dataclass
+class Grouped:
+    """What the Pods that count use; those that are still starting; those without metrics."""
+
+    counted: Usage = field(default_factory=dict)
+    unready: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
 class ReplicaCalculator:
     """Reads metrics in the controller's name."""
 
@@ -79,7 +88,8 @@ class ReplicaCalculator:
             reason, what, group = ELSEWHERE[kind]
             told = f"unable to get metric: no {what} ({group}) registered"
             raise MetricError(reason, told, f"{kind.lower()} metric value")
-        source = metric["resource" if kind == "Resource" else "containerResource"]
+        part = "resource" if kind == "Resource" else "containerResource"
+        source = metric[part]
         name, container, target = source["name"], source.get("container", ""), source["target"]
         namespace = autoscaler["metadata"]["namespace"]
         selector = _selector(scale)
@@ -90,11 +100,18 @@ class ReplicaCalculator:
             if _selected(selector, pod) and pod.get("status", {}).get("phase") != "Failed"
         ]
         current = scale["spec"].get("replicas", 0)
-        field = "resource" if kind == "Resource" else "containerResource"
-        head = {"name": name} | ({"container": container} if container else {})
         if target["type"] == "Utilization":
-            return self._by_utilization(pods, usage, current, target, field, head)
-        return self._by_average(pods, usage, current, target, field, head)
+            asked = {pod["metadata"]["name"]: _requests(pod, name, container) for pod in pods}
+            grouped = self._grouped(pods, usage, name)
+            replicas, value = _by_utilization(current, grouped, asked, target)
+            told = f"{name} resource utilization (percentage of request)"
+        else:
+            grouped = self._grouped(pods, usage, name)
+            replicas, value = _by_average(current, grouped, target)
+            told = f"{name} resource"
+        value["averageValue"] = _average(grouped.counted, name)
+        head = {"name": name} | ({"container": container} if container else {})
+        return Proposal(replicas, told, {"type": kind, part: head | {"current": value}})
 
     async def _usage(self, namespace: str, selector: str, name: str, container: str) -> Usage:
         """What each Pod uses of a resource, of all its containers or of one."""
@@ -124,81 +141,24 @@ class ReplicaCalculator:
             for pod in listed["items"]
         }
 
-    def _by_utilization(
-        self,
-        pods: list[Object],
-        usage: Usage,
-        current: int,
-        target: Object,
-        field: str,
-        head: Object,
-    ) -> Proposal:
-        name, container = head["name"], head.get("container", "")
-        asked = {pod["metadata"]["name"]: _requests(pod, name, container) for pod in pods}
-        aim = Decimal(target["averageUtilization"])
-        ready, unready, missing = self._grouped(pods, usage, name)
-
-        def ratio(used: Usage) -> float:
-            total = sum((asked[pod] for pod in used), Decimal(0))
-            return float(100 * sum(used.values(), Decimal(0)) / total / aim) if total else 0.0
-
-        counted = {pod: usage[pod] for pod in ready}
-        if not counted:
-            raise _no_ready(name)
-        replicas = _replicas(
-            current, counted, unready, {pod: asked[pod] * aim / 100 for pod in missing}, ratio
-        )
-        total = sum((asked[pod] for pod in counted), Decimal(0))
-        percent = int(100 * sum(counted.values(), Decimal(0)) / total)
-        value = {"averageUtilization": percent, "averageValue": _average(counted, name)}
-        status = {"type": _kind(field), field: head | {"current": value}}
-        told = f"{name} resource utilization (percentage of request)"
-        return Proposal(replicas, told, status)
-
-    def _by_average(
-        self,
-        pods: list[Object],
-        usage: Usage,
-        current: int,
-        target: Object,
-        field: str,
-        head: Object,
-    ) -> Proposal:
-        name = head["name"]
-        aim = parse(target["averageValue"])
-        ready, unready, missing = self._grouped(pods, usage, name)
-        counted = {pod: usage[pod] for pod in ready}
-        if not counted:
-            raise _no_ready(name)
-
-        def ratio(used: Usage) -> float:
-            return float(sum(used.values(), Decimal(0)) / len(used) / aim)
-
-        replicas = _replicas(current, counted, unready, dict.fromkeys(missing, aim), ratio)
-        status = {
-            "type": _kind(field),
-            field: head | {"current": {"averageValue": _average(counted, name)}},
-        }
-        return Proposal(replicas, f"{name} resource", status)
-
-    def _grouped(
-        self, pods: list[Object], usage: Usage, name: str
-    ) -> tuple[list[str], list[str], list[str]]:
-        """The Pods that count, those that are still starting, and those without metrics."""
-        ready, unready, missing = [], [], []
+    def _grouped(self, pods: list[Object], usage: Usage, name: str) -> Grouped:
+        """Sort the Pods. Raises MetricError if none counts."""
+        grouped = Grouped()
         for pod in pods:
             if is_being_deleted(pod):
                 continue
             own = pod["metadata"]["name"]
             if pod.get("status", {}).get("phase") == "Pending":
-                unready.append(own)
+                grouped.unready.append(own)
             elif own not in usage:
-                missing.append(own)
+                grouped.missing.append(own)
             elif name == "cpu" and self._is_starting(pod):
-                unready.append(own)
+                grouped.unready.append(own)
             else:
-                ready.append(own)
-        return ready, unready, missing
+                grouped.counted[own] = usage[own]
+        if not grouped.counted:
+            raise _no_ready(name)
+        return grouped
 
     def _is_starting(self, pod: Object) -> bool:
         started = pod.get("status", {}).get("startTime")
@@ -206,14 +166,35 @@ class ReplicaCalculator:
         return bool(young and condition_status(pod, "Ready") != "True")
 
 
-def _replicas(
-    current: int,
-    counted: Usage,
-    unready: list[str],
-    busy: Usage,
-    ratio: Callable[[Usage], float],
-) -> int:
+def _by_utilization(
+    current: int, grouped: Grouped, asked: Usage, target: Object
+) -> tuple[int, Object]:
+    """Return the replicas and the current value for a share of what the Pods ask for."""
+    aim = Decimal(target["averageUtilization"])
+
+    def ratio(used: Usage) -> float:
+        total = sum((asked[pod] for pod in used), Decimal(0))
+        return float(100 * _total(used) / total / aim) if total else 0.0
+
+    busy = {pod: asked[pod] * aim / 100 for pod in grouped.missing}
+    total = sum((asked[pod] for pod in grouped.counted), Decimal(0))
+    percent = int(100 * _total(grouped.counted) / total)
+    return _replicas(current, grouped, busy, ratio), {"averageUtilization": percent}
+
+
+def _by_average(current: int, grouped: Grouped, target: Object) -> tuple[int, Object]:
+    """Return the replicas and the current value for a quantity each Pod."""
+    aim = parse(target["averageValue"])
+
+    def ratio(used: Usage) -> float:
+        return float(_total(used) / len(used) / aim)
+
+    return _replicas(current, grouped, dict.fromkeys(grouped.missing, aim), ratio), {}
+
+
+def _replicas(current: int, grouped: Grouped, busy: Usage, ratio: Callable[[Usage], float]) -> int:
     """Return how many replicas bring the ratio to 1; `busy` is what silent Pods might use."""
+    counted, unready = grouped.counted, grouped.unready
     first = ratio(counted)
     growing = first > 1.0
     if not busy and not (unready and growing):
@@ -238,10 +219,9 @@ def _selector(scale: Object) -> str:
 
 
 def _selected(selector: str, pod: Object) -> bool:
-    """Whether a Pod has the labels of a scale's selector, which is written as in a URL."""
-    labels = labels_of(pod)
-    wanted = dict(term.partition("=")[::2] for term in selector.split(",") if "=" in term)
-    return bool(wanted) and matches({"matchLabels": wanted}, labels)
+    """Whether a scale's selector, which is written as in a URL, selects a Pod; "" selects none."""
+    wanted = parse_labels(selector)
+    return bool(wanted) and all(each.matches(labels_of(pod)) for each in wanted)
 
 
 def _requests(pod: Object, name: str, container: str) -> Decimal:
@@ -266,9 +246,9 @@ def _no_ready(name: str) -> MetricError:
 
 
 def _average(counted: Usage, name: str) -> str:
-    mean = sum(counted.values(), Decimal(0)) / len(counted)
+    mean = _total(counted) / len(counted)
     return f"{math.ceil(mean * 1000)}m" if name == "cpu" else str(math.ceil(mean))
 
 
-def _kind(field: str) -> str:
-    return "Resource" if field == "resource" else "ContainerResource"
+def _total(used: Usage) -> Decimal:
+    return sum(used.values(), Decimal(0))

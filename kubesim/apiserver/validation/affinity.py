@@ -6,13 +6,12 @@ from typing import Any
 from kubesim.apiserver.patch.fields import (
     Cause,
     duplicate,
-    forbidden,
     invalid,
     not_supported,
     required,
 )
 from kubesim.apiserver.validation import names
-from kubesim.apiserver.validation.metadata import each, selector
+from kubesim.apiserver.validation.metadata import each, selector, set_operator
 
 Object = dict[str, Any]
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -64,21 +63,12 @@ def node_selector_term(term: Object, path: str) -> Iterator[Cause]:
 
 
 def _expression(requirement: Object, path: str) -> Iterator[Cause]:
-    operator, values = requirement.get("operator", ""), requirement.get("values", [])
-    if operator in ("In", "NotIn"):
-        if not values:
-            why = "must be specified when `operator` is 'In' or 'NotIn'"
-            yield required(f"{path}.values", why)
-    elif operator in ("Exists", "DoesNotExist"):
-        if values:
-            why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            yield forbidden(f"{path}.values", why)
-    elif operator in ("Gt", "Lt"):
-        if len(values) != 1:
-            why = "must be specified single value when `operator` is 'Lt' or 'Gt'"
-            yield required(f"{path}.values", why)
-    else:
-        yield invalid(f"{path}.operator", operator, "not a valid selector operator")
+    values = requirement.get("values", [])
+    if requirement.get("operator") not in ("Gt", "Lt"):
+        yield from set_operator(requirement, path)
+    elif len(values) != 1:
+        why = "must be specified single value when `operator` is 'Lt' or 'Gt'"
+        yield required(f"{path}.values", why)
     key = requirement.get("key", "")
     yield from each(f"{path}.key", key, names.qualified_name(key))
     for index, value in enumerate(values):

@@ -111,20 +111,25 @@ def unique(values: Iterable[Any], path: Callable[[int], str]) -> Iterator[Cause]
         seen.add(value)
 
 
+def set_operator(requirement: Object, path: str) -> Iterator[Cause]:
+    """Check the operator of a selector's requirement, and whether it has the values it needs."""
+    operator, values = requirement.get("operator", ""), requirement.get("values", [])
+    if operator in ("In", "NotIn"):
+        if not values:
+            why = "must be specified when `operator` is 'In' or 'NotIn'"
+            yield required(f"{path}.values", why)
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            yield forbidden(f"{path}.values", why)
+    else:
+        yield invalid(f"{path}.operator", operator, "not a valid selector operator")
+
+
 def selector(given: Object, path: str) -> Iterator[Cause]:
     """Check a metav1.LabelSelector."""
     yield from labels(given.get("matchLabels", {}), f"{path}.matchLabels")
     for index, expression in enumerate(given.get("matchExpressions", ())):
         at = f"{path}.matchExpressions[{index}]"
-        operator, values = expression.get("operator", ""), expression.get("values", [])
-        if operator in ("In", "NotIn"):
-            if not values:
-                why = "must be specified when `operator` is 'In' or 'NotIn'"
-                yield required(f"{at}.values", why)
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                yield forbidden(f"{at}.values", why)
-        else:
-            yield invalid(f"{at}.operator", operator, "not a valid selector operator")
+        yield from set_operator(expression, at)
         yield from each(f"{at}.key", expression["key"], names.qualified_name(expression["key"]))
