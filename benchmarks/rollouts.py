@@ -5,11 +5,11 @@ from typing import Any
 LABELS = {"app": "web"}
 
 
-def roll_out(core: Any, apps: Any, namespace: str, image: str = "nginx:1.27") -> None:
+def roll_out(core: Any, apps: Any, namespace: str) -> None:
     """Create a Deployment of three and wait, by a watch, until the last Pod is ready."""
     from kubernetes import watch
 
-    pod = {"containers": [{"name": "web", "image": image}]}
+    pod = {"containers": [{"name": "web", "image": "nginx:1.27"}]}
     spec = {
         "replicas": 3,
         "selector": {"matchLabels": LABELS},

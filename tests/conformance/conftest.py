@@ -143,6 +143,11 @@ def batch(cluster):
 
 
 @pytest.fixture
+def networking(cluster):
+    return client.NetworkingV1Api(cluster.api_client())
+
+
+@pytest.fixture
 def told(core, namespace):
     """Waits for Events of a reason about the object of that name; returns their messages."""
 
@@ -153,21 +158,44 @@ def told(core, namespace):
             events = core.list_namespaced_event(namespace, field_selector=chosen).items
             return [event.message for event in events]
 
-        return waiting.until(found, timeout=90)
+        return waiting.until(found, timeout=90, what=f"an Event {reason} about {name}")
 
     return wait
 
 
 @pytest.fixture
-def causes(refusal):
-    """Makes a call that must be refused as invalid; returns the message of each field."""
+def cause_pairs(refusal):
+    """Makes a call that must be refused as invalid; returns (field, message) of each cause."""
 
     def call(function, *arguments, **options):
         status = refusal(function, *arguments, **options)
         assert (status["code"], status["reason"]) == (422, "Invalid"), status
-        return {cause["field"]: cause["message"] for cause in status["details"]["causes"]}
+        return [(cause["field"], cause["message"]) for cause in status["details"]["causes"]]
 
     return call
+
+
+@pytest.fixture
+def causes(cause_pairs):
+    """Makes a call that must be refused as invalid; returns the message of each field."""
+    return lambda *arguments, **options: dict(cause_pairs(*arguments, **options))
+
+
+@pytest.fixture
+def with_token(cluster):
+    """The core API for the holder of a token, with some headers."""
+
+    def connect(token, headers=()):
+        admin = cluster.api_client().configuration
+        configuration = client.Configuration(host=admin.host)
+        configuration.ssl_ca_cert = admin.ssl_ca_cert
+        configuration.api_key = {"authorization": f"Bearer {token}"}
+        api = client.ApiClient(configuration)
+        for name, value in dict(headers).items():
+            api.set_default_header(name, value)
+        return client.CoreV1Api(api)
+
+    return connect
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kubernetes import client
 
 from kubelab import waiting
+from tests.conformance.support import causes_of
 
 CLIENT = "kubernetes.io/kube-apiserver-client"
 
@@ -68,10 +69,6 @@ def issued(certificates, name):
     return waiting.until(
         lambda: certificates.read_certificate_signing_request(name).status.certificate
     )
-
-
-def causes(status):
-    return {(cause["field"], cause["message"]) for cause in status["details"]["causes"]}
 
 
 def test_a_request_notes_who_asks(certificates, ask_for):
@@ -163,13 +160,13 @@ def test_nobody_can_ask_to_be_almighty(ask_for, refusal):
 )
 def test_what_a_request_may_not_say(ask_for, refusal, spec, field, message):
     status = refusal(ask_for, **spec)
-    assert any(where == field and message in told for where, told in causes(status)), status
+    assert any(where == field and message in told for where, told in causes_of(status)), status
 
 
 @pytest.mark.since("1.22", "https://kubernetes.io/docs/reference/kubernetes-api/")
 def test_a_validity_of_less_than_ten_minutes_is_refused(ask_for, refusal):
     status = refusal(ask_for, expirationSeconds=10)
-    assert {where for where, _ in causes(status)} == {"spec.expirationSeconds"}
+    assert {where for where, _ in causes_of(status)} == {"spec.expirationSeconds"}
 
 
 def test_the_spec_of_a_request_does_not_change(certificates, ask_for):
@@ -184,20 +181,20 @@ def test_an_approval_cannot_be_taken_back(ask_for, decide, refusal):
     decide(name, "Approved")
     status = refusal(decide, name)
     told = 'Forbidden: updates may not remove a condition of type "Approved"'
-    assert ("status.conditions", told) in causes(status)
+    assert ("status.conditions", told) in causes_of(status)
 
 
 def test_approved_and_denied_exclude_each_other(ask_for, decide, refusal):
     name = ask_for(signerName="example.com/mine")
     status = refusal(decide, name, "Approved", "Denied")
-    assert any("mutually exclusive" in told for _, told in causes(status))
+    assert any("mutually exclusive" in told for _, told in causes_of(status))
 
 
 def test_an_approval_is_true_or_absent(ask_for, decide, refusal):
     name = ask_for(signerName="example.com/mine")
     status = refusal(decide, name, "Approved", status="False")
     told = 'Unsupported value: "False": supported values: "True"'
-    assert ("status.conditions[0].status", told) in causes(status)
+    assert ("status.conditions[0].status", told) in causes_of(status)
 
 
 def test_kubectl_approves_and_denies(kubectl, ask_for, certificates):

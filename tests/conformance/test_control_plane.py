@@ -5,7 +5,7 @@ import json
 import pytest
 from kubernetes import client
 
-from kubelab import waiting
+from kubelab import describe, waiting
 
 WAIT = 90
 NAMESPACE = "kube-system"
@@ -78,15 +78,11 @@ ACCOUNTS = {
 }
 
 
-def is_ready(pod):
-    return any(each.type == "Ready" and each.status == "True" for each in pod.status.conditions)
-
-
 @pytest.fixture(autouse=True)
 def _all_is_up(core):
     """A cluster that has only just been made is still starting these."""
     waiting.until(
-        lambda: all(is_ready(pod) for pod in core.list_namespaced_pod(NAMESPACE).items),
+        lambda: all(describe.is_ready(pod) for pod in core.list_namespaced_pod(NAMESPACE).items),
         timeout=WAIT,
     )
 

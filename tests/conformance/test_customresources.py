@@ -8,6 +8,7 @@ import pytest
 from kubernetes import client, watch
 
 from kubelab import waiting
+from tests.conformance.support import causes_of
 
 GROUP = "conformance.example.com"
 SPEC = {
@@ -180,10 +181,6 @@ def test_null_is_absent_unless_it_is_allowed(custom):
     assert made["spec"] == {"color": "red", "replicas": 1, "maybe": None}
 
 
-def causes(status):
-    return {(cause["field"], cause["message"]) for cause in status["details"]["causes"]}
-
-
 @pytest.mark.parametrize(
     ("spec", "field", "message"),
     [
@@ -250,13 +247,13 @@ def test_a_value_that_breaks_the_schema_is_refused(custom, refusal, spec, field,
     status = refusal(custom.create, "bad", spec)
     assert status["code"] == 422
     assert status["reason"] == "Invalid"
-    assert (field, message) in causes(status)
+    assert (field, message) in causes_of(status)
 
 
 def test_a_required_value_is_required(custom, refusal):
     body = {"apiVersion": f"{GROUP}/v1", "kind": custom.kind, "metadata": {"name": "bad"}}
     status = refusal(custom.api.create_namespaced_custom_object, *custom.place, body)
-    assert causes(status) == {("spec", "Required value")}
+    assert causes_of(status) == {("spec", "Required value")}
 
 
 def test_a_patch_is_validated_too(custom, refusal):
@@ -298,7 +295,7 @@ def test_a_replacement_must_name_the_version_it_replaces(custom, refusal):
     del found["metadata"]["resourceVersion"]
     replace = custom.api.replace_namespaced_custom_object
     status = refusal(replace, *custom.place, "one", found)
-    assert causes(status).pop()[0] == "metadata.resourceVersion"
+    assert causes_of(status).pop()[0] == "metadata.resourceVersion"
 
 
 def test_a_strategic_merge_patch_is_not_accepted(kubectl, custom, plural):
@@ -396,7 +393,7 @@ def test_what_a_definition_may_not_say(extensions, refusal, spec, field, message
     body = definition("refused", **spec)
     status = refusal(extensions.create_custom_resource_definition, body)
     assert status["code"] == 422
-    assert any(where == field and message in told for where, told in causes(status)), status
+    assert any(where == field and message in told for where, told in causes_of(status)), status
 
 
 @pytest.mark.parametrize(
@@ -444,7 +441,7 @@ def test_a_schema_must_be_structural(extensions, refusal, schema, field, message
     body = definition("refused", versions=[version])
     status = refusal(extensions.create_custom_resource_definition, body)
     path = f"spec.validation.openAPIV3Schema.{field}"
-    assert any(where == path and message in told for where, told in causes(status)), status
+    assert any(where == path and message in told for where, told in causes_of(status)), status
 
 
 def test_scope_and_kind_cannot_change(extensions, plural, refusal):
@@ -455,7 +452,7 @@ def test_scope_and_kind_cannot_change(extensions, plural, refusal):
     ):
         status = refusal(patch, f"{plural}.{GROUP}", {"spec": change})
         assert (field, "field is immutable") in {
-            (where, told.rpartition(": ")[2]) for where, told in causes(status)
+            (where, told.rpartition(": ")[2]) for where, told in causes_of(status)
         }
 
 
@@ -540,11 +537,11 @@ def test_rules_in_cel_are_checked(cluster, define, namespace, refusal):
     plural = define(versions=[version | {"schema": schema}])
     custom = Custom(client.CustomObjectsApi(cluster.api_client()), plural, namespace)
     status = refusal(custom.create, spec={"replicas": 6})
-    assert causes(status) == {("spec", 'Invalid value: "object": at most five')}
+    assert causes_of(status) == {("spec", 'Invalid value: "object": at most five')}
     custom.create(spec={"color": "red"})
     status = refusal(custom.patch, {"spec": {"color": "green"}})
     told = 'Invalid value: "object": failed rule: self.color == oldSelf.color'
-    assert causes(status) == {("spec", told)}
+    assert causes_of(status) == {("spec", told)}
 
 
 @pytest.mark.since("1.25", RULES)
@@ -555,7 +552,7 @@ def test_a_rule_must_compile(extensions, refusal):
     schema["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] = rules
     body = definition("refused", versions=[version | {"schema": schema}])
     status = refusal(extensions.create_custom_resource_definition, body)
-    ((field, message),) = causes(status)
+    ((field, message),) = causes_of(status)
     assert field.endswith("x-kubernetes-validations[0].rule")
     assert "compilation failed: ERROR: <input>:1:5: undefined field 'nope'" in message
 

@@ -3,6 +3,7 @@
 import pytest
 
 from kubelab import waiting
+from tests.conformance.support import with_image
 
 WAIT = 90
 LABELS = {"app": "agent"}
@@ -41,10 +42,6 @@ def is_rolled_out(apps, namespace):
 
 def change(apps, namespace, **spec):
     apps.patch_namespaced_daemon_set("agent", namespace, {"spec": spec})
-
-
-def with_image(image):
-    return {"spec": {"containers": [{"name": "main", "image": image}]}}
 
 
 def images(core, namespace):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kubelab import waiting
+from tests.conformance.support import with_image
 
 WAIT = 120
 LABELS = {"app": "web"}
@@ -62,10 +63,6 @@ def condition(apps, namespace):
         return waiting.until(found, timeout=WAIT)
 
     return wait
-
-
-def with_image(image):
-    return {"spec": {"containers": [{"name": "main", "image": image}]}}
 
 
 def test_what_is_left_out_is_filled_in(deployment):

@@ -77,19 +77,9 @@ def phase(core, namespace):
 
 
 @pytest.fixture
-def told(core, namespace):
-    """Waits for an Event about an object; returns its message."""
-
-    def wait(name, reason):
-        def found():
-            events = core.list_namespaced_event(
-                namespace, field_selector=f"involvedObject.name={name},reason={reason}"
-            ).items
-            return events[0].message if events else None
-
-        return waiting.until(found, timeout=WAIT, what=f"an Event {reason} about {name}")
-
-    return wait
+def told(told):
+    """Waits for an Event about an object; returns its first message."""
+    return lambda name, reason: told(name, reason)[0]
 
 
 def user_of(shell_pod, claim="data", name="user", script="sleep 3600"):

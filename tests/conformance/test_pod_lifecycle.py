@@ -173,21 +173,18 @@ def test_a_working_directory(pod_of, core, namespace, kubectl):
     assert kubectl("logs", "one") == "/tmp\n"
 
 
+def waits_for(read):
+    statuses = read().status.container_statuses
+    return statuses and statuses[0].state.waiting and statuses[0].state.waiting.reason
+
+
 def test_an_image_that_does_not_exist(pod_of):
     read = pod_of({"name": "main", "image": "registry.invalid/nope:1"})
-
-    def reason():
-        statuses = read().status.container_statuses
-        return statuses and statuses[0].state.waiting and statuses[0].state.waiting.reason
-
-    assert waiting.until(lambda: reason() in ("ErrImagePull", "ImagePullBackOff"), timeout=WAIT)
+    assert waiting.until(
+        lambda: waits_for(read) in ("ErrImagePull", "ImagePullBackOff"), timeout=WAIT
+    )
 
 
 def test_an_image_that_must_not_be_pulled(pod_of):
     read = pod_of({"name": "main", "image": "registry.invalid/nope:1", "imagePullPolicy": "Never"})
-
-    def reason():
-        statuses = read().status.container_statuses
-        return statuses and statuses[0].state.waiting and statuses[0].state.waiting.reason
-
-    assert waiting.until(lambda: reason() == "ErrImageNeverPull", timeout=WAIT)
+    assert waiting.until(lambda: waits_for(read) == "ErrImageNeverPull", timeout=WAIT)

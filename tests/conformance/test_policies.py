@@ -1,11 +1,13 @@
 """What a namespace's quotas, limit ranges and disruption budgets allow, and which Pods go first."""
 
 import json
-import time
+from functools import partial
 
 import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
+
+from kubelab import waiting
 
 PAUSE = {"image": "busybox:1.36", "command": ["sleep", "3600"]}
 
@@ -19,14 +21,16 @@ def pod(name, requests=None, limits=None, **spec):
     }
 
 
-def eventually(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    return condition()
+eventually = partial(waiting.until, timeout=30)
+
+
+def refused(core, namespace, made):
+    """The Status with which the creation of a Pod is refused, None when it is not."""
+    try:
+        core.create_namespaced_pod(namespace, made, dry_run="All")
+    except ApiException as error:
+        return json.loads(error.body)
+    return None
 
 
 @pytest.fixture
@@ -180,7 +184,6 @@ def limits(core, namespace):
     def make(**item):
         body = {"metadata": {"name": "lr"}, "spec": {"limits": [{"type": "Container", **item}]}}
         core.create_namespaced_limit_range(namespace, body)
-        time.sleep(0)
 
     return make
 
@@ -230,36 +233,23 @@ def test_a_limit_range_fills_in_its_own_blanks(core, namespace, limits):
     ],
 )
 def test_a_limit_range_refuses_what_is_out_of_range(
-    core, namespace, limits, refusal, item, requests, limit, message
+    core, namespace, limits, item, requests, limit, message
 ):
     limits(**item)
 
-    def refused():
-        try:
-            core.create_namespaced_pod(namespace, pod("a", requests, limit), dry_run="All")
-        except ApiException as error:
-            return json.loads(error.body)
-        return None
-
-    status = eventually(refused)
+    made = pod("a", requests, limit)
+    status = eventually(lambda: refused(core, namespace, made))
     assert status["code"] == 403
     assert status["message"] == f'pods "a" is forbidden: {message}'
 
 
-def test_a_limit_range_of_whole_pods_adds_containers_up(core, namespace, refusal):
+def test_a_limit_range_of_whole_pods_adds_containers_up(core, namespace):
     body = {"metadata": {"name": "lr"}, "spec": {"limits": [{"type": "Pod", "max": {"cpu": "1"}}]}}
     core.create_namespaced_limit_range(namespace, body)
     two = pod("a", {"cpu": "600m"}, {"cpu": "600m"})
     two["spec"]["containers"].append(two["spec"]["containers"][0] | {"name": "d"})
 
-    def refused():
-        try:
-            core.create_namespaced_pod(namespace, two, dry_run="All")
-        except ApiException as error:
-            return json.loads(error.body)
-        return None
-
-    assert eventually(refused)["message"] == (
+    assert eventually(lambda: refused(core, namespace, two))["message"] == (
         'pods "a" is forbidden: maximum cpu usage per Pod is 1, but limit is 1200m'
     )
 
@@ -394,7 +384,7 @@ def guarded(core, apps, policy, namespace):
             "spec": {"selector": {"matchLabels": {"app": "x"}}, **spec},
         }
         policy.create_namespaced_pod_disruption_budget(namespace, budget)
-        assert eventually(lambda: status_of(policy, namespace).current_healthy == 2, 60)
+        assert eventually(lambda: status_of(policy, namespace).current_healthy == 2, timeout=60)
         return [each.metadata.name for each in core.list_namespaced_pod(namespace).items]
 
     return make

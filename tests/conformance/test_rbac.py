@@ -23,23 +23,6 @@ def as_user(cluster):
 
 
 @pytest.fixture
-def with_token(cluster):
-    """The core API for the holder of a token, with some headers."""
-
-    def connect(token, headers):
-        admin = cluster.api_client().configuration
-        configuration = client.Configuration(host=admin.host)
-        configuration.ssl_ca_cert = admin.ssl_ca_cert
-        configuration.api_key = {"authorization": f"Bearer {token}"}
-        api = client.ApiClient(configuration)
-        for name, value in headers.items():
-            api.set_default_header(name, value)
-        return client.CoreV1Api(api)
-
-    return connect
-
-
-@pytest.fixture
 def grant(rbac, namespace):
     """Lets a user do something in the test's namespace."""
 

@@ -3,6 +3,7 @@
 import pytest
 
 from kubelab import waiting
+from tests.conformance.support import with_image
 
 WAIT = 120
 LABELS = {"app": "db"}
@@ -57,10 +58,6 @@ def images(core, namespace):
         }
 
     return read
-
-
-def with_image(image):
-    return {"spec": {"containers": [{"name": "main", "image": image}]}}
 
 
 def test_pods_are_numbered_and_know_their_names(core, namespace, stateful):

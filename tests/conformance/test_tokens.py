@@ -25,23 +25,14 @@ def request_token(core, namespace, bot):
     return create
 
 
+def no_token(core, namespace):
+    listed = core.list_namespaced_secret(namespace, field_selector="metadata.name=token")
+    return not listed.items
+
+
 def claims(token):
     payload = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-
-
-@pytest.fixture
-def with_token(cluster):
-    """The core API for the holder of a token."""
-
-    def connect(token):
-        admin = cluster.api_client().configuration
-        configuration = client.Configuration(host=admin.host)
-        configuration.ssl_ca_cert = admin.ssl_ca_cert
-        configuration.api_key = {"authorization": f"Bearer {token}"}
-        return client.CoreV1Api(client.ApiClient(configuration))
-
-    return connect
 
 
 def test_a_token_says_for_whom_and_how_long_it_is(request_token, namespace, bot):
@@ -130,22 +121,12 @@ def test_a_token_secret_goes_with_its_account(core, token_secret, namespace, bot
     token_secret("token", "bot")
     waiting.until(lambda: core.read_namespaced_secret("token", namespace).data)
     core.delete_namespaced_service_account("bot", namespace)
-
-    def gone():
-        listed = core.list_namespaced_secret(namespace, field_selector="metadata.name=token")
-        return not listed.items
-
-    waiting.until(gone)
+    waiting.until(lambda: no_token(core, namespace))
 
 
 def test_a_token_secret_for_nobody_is_deleted(core, token_secret, namespace):
     token_secret("token", "nobody")
-
-    def gone():
-        listed = core.list_namespaced_secret(namespace, field_selector="metadata.name=token")
-        return not listed.items
-
-    waiting.until(gone)
+    waiting.until(lambda: no_token(core, namespace))
 
 
 def test_kubectl_creates_a_token(kubectl, bot):

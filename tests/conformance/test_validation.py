@@ -21,7 +21,7 @@ USER = "must be between 0 and 2147483647, inclusive"
 
 @pytest.fixture
 def causes(ask, namespace):
-    """Makes a dry run of a creation; returns its causes as {field: message}."""
+    """Makes a dry run of a creation; returns the (field, message) of its causes."""
 
     def create(collection, body):
         path = f"{collection.format(namespace=namespace)}?dryRun=All"

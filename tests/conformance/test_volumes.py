@@ -1,7 +1,6 @@
 """Volumes of Pods: what containers find in their mounts."""
 
 import pytest
-from kubernetes import client
 
 from kubelab import waiting
 
@@ -167,7 +166,7 @@ def test_a_mount_needs_a_volume(core, namespace, shell_pod, refusal):
     assert cause["message"] == 'Not found: "v"'
 
 
-def test_a_stateful_set_gives_each_pod_a_disk_of_its_own(core, namespace, cluster, kubectl):
+def test_a_stateful_set_gives_each_pod_a_disk_of_its_own(core, namespace, apps, kubectl):
     container = {
         "name": "main",
         "image": "busybox:1.36",
@@ -185,7 +184,6 @@ def test_a_stateful_set_gives_each_pod_a_disk_of_its_own(core, namespace, cluste
         "template": {"metadata": {"labels": labels}, "spec": pod},
         "volumeClaimTemplates": [{"metadata": {"name": "disk"}, "spec": claim}],
     }
-    apps = client.AppsV1Api(cluster.api_client())
     apps.create_namespaced_stateful_set(namespace, {"metadata": {"name": "web"}, "spec": spec})
     for name in ("web-0", "web-1"):
         waiting.pod_ready(core, name, namespace, timeout=90)

@@ -104,11 +104,17 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab():
-    cluster = Cluster("test", clock=Clock(speed=0))
+async def started(cluster, seconds):
+    """A cluster that has run for some seconds; it is stopped in the end."""
     await cluster.start()
     try:
-        await cluster.clock.advance(2)
-        yield Lab(cluster)
+        await cluster.clock.advance(seconds)
+        yield cluster
     finally:
         await cluster.stop()
+
+
+@asynccontextmanager
+async def lab():
+    async with started(Cluster("test", clock=Clock(speed=0)), 2) as cluster:
+        yield Lab(cluster)

@@ -9,6 +9,7 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.clock import Clock
 from kubesim.cluster import SUPERUSER, Cluster, NodeSpec
 from kubesim.kubeadm.manifests import COMPONENTS
+from tests.kubesim.lab import started
 
 MASTER = "test-control-plane"
 WORKER = "test-worker"
@@ -77,13 +78,8 @@ class Lab:
 
 @asynccontextmanager
 async def lab(nodes=None):
-    cluster = Cluster("test", nodes, clock=Clock(speed=0))
-    await cluster.start()
-    try:
-        await cluster.clock.advance(3)
+    async with started(Cluster("test", nodes, clock=Clock(speed=0)), 3) as cluster:
         yield Lab(cluster)
-    finally:
-        await cluster.stop()
 
 
 async def test_everything_is_ready_after_the_start():

@@ -8,6 +8,7 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.clock import Clock
 from kubesim.cluster import Cluster, NodeSpec
 from kubesim.faults import FaultError
+from tests.kubesim.lab import started
 
 NODES = [NodeSpec("cp", "control-plane"), NodeSpec("one"), NodeSpec("two")]
 THREE = [*(NodeSpec(f"cp{n}", "control-plane") for n in "123"), NodeSpec("one")]
@@ -53,13 +54,8 @@ class Struck:
 
 @asynccontextmanager
 async def struck(nodes=NODES):
-    cluster = Cluster(nodes=nodes, clock=Clock(speed=0, seed=1))
-    await cluster.start()
-    await cluster.clock.advance(20)
-    try:
+    async with started(Cluster(nodes=nodes, clock=Clock(speed=0, seed=1)), 20) as cluster:
         yield Struck(cluster)
-    finally:
-        await cluster.stop()
 
 
 @pytest.mark.parametrize("kind", ["node-stopped", "node-partitioned", "certificate-expired"])

@@ -9,6 +9,7 @@ from kubesim.clock import Clock
 from kubesim.cluster import SUPERUSER, Cluster, NodeSpec
 from kubesim.etcd.store import Etcd
 from kubesim.kubeadm.config import ClusterConfig
+from tests.kubesim.lab import started
 
 MASTER, WORKER, OTHER = "test-control-plane", "test-worker", "test-worker2"
 SYSTEM = "kube-system"
@@ -44,13 +45,8 @@ class Lab:
 async def lab(nodes=None, store=None, clock=None):
     clock = clock or Clock(speed=0)
     config = ClusterConfig("test", version=OLD)
-    cluster = Cluster("test", nodes, clock, store, config=config)
-    await cluster.start()
-    try:
-        await cluster.clock.advance(3)
+    async with started(Cluster("test", nodes, clock, store, config=config), 3) as cluster:
         yield Lab(cluster)
-    finally:
-        await cluster.stop()
 
 
 async def test_a_cluster_is_upgraded_control_plane_first_then_each_kubelet():

@@ -10,7 +10,6 @@ from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.request import Request
 from kubesim.apiserver.serialization.negotiation import PLAIN, Form, form_of, negotiate
 
-NAMESPACES = "/api/v1/namespaces"
 JSON = "application/json"
 TABLE = f"{JSON};as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
