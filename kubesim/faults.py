@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from kubesim.apimachinery.objects import timestamp
 from kubesim.clock import Clock, NodeClock
 from kubesim.etcd.group import Group
 from kubesim.etcd.replicated import ReplicatedEtcd
 from kubesim.etcd.store import Etcd
+from kubesim.kubeadm.manifests import COMPONENTS
 from kubesim.kubelet.eviction import SIGNALS
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.link import Link
 from kubesim.kubelet.static_pods import Manifests
 from kubesim.runtime.images import ImageNotFound, ImageStore, InvalidImageName
 
-CONTROL_PLANE_PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ETCD_DELAY, NODE_DELAY = 0.2, 2.0
 MAX_SECONDS = 10 * 365 * 86400.0
 
@@ -128,7 +129,7 @@ class Faults:
             "component-down": Kind(
                 self._take_manifest,
                 "PART[@NODE]",
-                f"the manifest of {', '.join(CONTROL_PLANE_PARTS)} is moved away",
+                f"the manifest of {', '.join(COMPONENTS)} is moved away",
             ),
             "etcd-member-stopped": Kind(self._stop_member, "NODE", "its member of etcd is off"),
             "etcd-member-partitioned": Kind(
@@ -157,7 +158,7 @@ class Faults:
             raise FaultError(f"{name} is at work already")
         seconds = known.seconds if seconds is None else seconds
         undo = await known.strike(target, seconds)
-        since = self._machines.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = timestamp(self._machines.clock.now())
         fault = Fault(name, kind, target, seconds, since, undo or _nothing)
         if undo:
             self._active[name] = fault
@@ -181,11 +182,7 @@ class Faults:
     async def _stop_kubelet(self, node: str, _: float) -> Undo:
         kubelet = self._machines.kubelet(self._node(node))
         await kubelet.pause()
-
-        async def undo() -> None:
-            kubelet.resume()
-
-        return undo
+        return _later(kubelet.resume)
 
     async def _cut(self, node: str, _: float) -> Undo:
         return _switch(self._machines.links[self._node(node)], "cut", True)
@@ -202,11 +199,7 @@ class Faults:
     def _fill(self, node: str, resource: str) -> Undo:
         eviction, signal = self._machines.kubelet(self._node(node)).eviction, SIGNALS[resource]
         eviction.take(resource, signal.capacity - signal.threshold // 2)
-
-        async def undo() -> None:
-            eviction.take(resource, 0)
-
-        return undo
+        return _later(lambda: eviction.take(resource, 0))
 
     async def _expire(self, node: str, _: float) -> Undo:
         return _switch(self._machines.links[self._node(node)], "expired", True)
@@ -241,20 +234,14 @@ class Faults:
             image = images.remove(reference)
         except (ImageNotFound, InvalidImageName):
             raise FaultError(f"no node has an image {reference!r}") from None
-
-        async def undo() -> None:
-            images.put_back(image)
-
-        return undo
+        return _later(lambda: images.put_back(image))
 
     # The control plane
 
     async def _take_manifest(self, target: str, _: float) -> Undo:
         part, _at, node = target.partition("@")
-        if part not in CONTROL_PLANE_PARTS:
-            raise FaultError(
-                f"{part!r} is no part of a control plane: {', '.join(CONTROL_PLANE_PARTS)}"
-            )
+        if part not in COMPONENTS:
+            raise FaultError(f"{part!r} is no part of a control plane: {', '.join(COMPONENTS)}")
         file = f"{part}.yaml"
         hosts = [self._node(node)] if node else list(self._machines.nodes)
         directories = [d for host in hosts if file in (d := self._machines.manifests(host)).files]
@@ -283,30 +270,18 @@ class Faults:
     async def _stop_member(self, member: str, _: float) -> Undo:
         group = self._group(member)
         group.stop(member)
-
-        async def undo() -> None:
-            group.start(member)
-
-        return undo
+        return _later(lambda: group.start(member))
 
     async def _isolate_member(self, member: str, _: float) -> Undo:
         group = self._group(member)
         links = {frozenset((member, other)) for other in group.members if other != member}
         group.cut_links(links)
-
-        async def undo() -> None:
-            group.mend_links(links)
-
-        return undo
+        return _later(lambda: group.mend_links(links))
 
     async def _slow_member(self, member: str, seconds: float) -> Undo:
         group = self._group(member)
         group.slow(member, abs(seconds))
-
-        async def undo() -> None:
-            group.slow(member, 0)
-
-        return undo
+        return _later(lambda: group.slow(member, 0))
 
 
 async def _nothing() -> None:
@@ -318,8 +293,14 @@ def _switch(thing: Any, attribute: str, value: Any) -> Undo:
     before = getattr(thing, attribute)
     setattr(thing, attribute, value)
 
+    return _later(lambda: setattr(thing, attribute, before))
+
+
+def _later(work: Callable[[], object]) -> Undo:
+    """Return what does some work when it is awaited."""
+
     async def undo() -> None:
-        setattr(thing, attribute, before)
+        work()
 
     return undo
 

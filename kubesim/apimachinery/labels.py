@@ -1,10 +1,10 @@
 """Label selectors as objects carry them, and whether labels match.
 
-The selectors of URLs (`app=web,tier!=db`) belong to the API server; these are the two
+The selectors of URLs (`app=web,tier!=db`) are read by the API server; these are the two
 structured forms, metav1.LabelSelector and core/v1 NodeSelectorTerm.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 Labels = Mapping[str, str]
@@ -27,6 +27,28 @@ def matches(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
 def has_all(wanted: Labels, labels: Labels) -> bool:
     """Whether every wanted label is there with that value (Services, nodeSelector)."""
     return all(labels.get(name) == value for name, value in wanted.items())
+
+
+def selector_text(selector: Mapping[str, Any]) -> str:
+    """A metav1.LabelSelector as in a URL and as kubectl prints it; "" when it is empty."""
+    return ",".join([*pairs(selector.get("matchLabels")), *_expressions(selector)])
+
+
+def pairs(labels: Labels | None) -> list[str]:
+    """Labels as key=value, by key."""
+    return [f"{key}={value}" for key, value in sorted((labels or {}).items())]
+
+
+def _expressions(selector: Mapping[str, Any]) -> Iterator[str]:
+    for expression in selector.get("matchExpressions") or ():
+        key, operator = expression["key"], expression["operator"]
+        values = ",".join(sorted(expression.get("values") or ()))
+        yield {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }.get(operator, key)
 
 
 def node_selector_matches(selector: Mapping[str, Any], node: Mapping[str, Any]) -> bool:

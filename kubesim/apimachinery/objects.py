@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 Object = dict[str, Any]
+CONFIG_MIRROR = "kubernetes.io/config.mirror"  # marks a mirror Pod
 
 
 def key(obj: Mapping[str, Any]) -> str:
@@ -33,6 +34,11 @@ def is_being_deleted(obj: Mapping[str, Any]) -> bool:
 def labels_of(obj: Mapping[str, Any]) -> dict[str, str]:
     """The labels of an object, empty when it has none."""
     return obj["metadata"].get("labels") or {}
+
+
+def annotations_of(obj: Mapping[str, Any]) -> dict[str, str]:
+    """The annotations of an object, empty when it has none."""
+    return obj["metadata"].get("annotations") or {}
 
 
 def controller_of(obj: Mapping[str, Any]) -> Object | None:
@@ -88,6 +94,11 @@ def condition_status(obj: Mapping[str, Any], kind: str) -> str:
 def pod_is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether a Pod may receive traffic, by its Ready condition."""
     return condition_status(pod, "Ready") == "True"
+
+
+def pod_is_mirror(pod: Mapping[str, Any]) -> bool:
+    """Whether a Pod of the API is the picture of a static one."""
+    return CONFIG_MIRROR in annotations_of(pod)
 
 
 def pod_is_finished(pod: Mapping[str, Any]) -> bool:

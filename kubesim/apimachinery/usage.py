@@ -4,15 +4,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from kubesim.apimachinery.objects import Object, pod_is_finished
-from kubesim.apimachinery.quantity import parse
 from kubesim.apimachinery.resourcelist import Amounts, pod_amounts
+from kubesim.apimachinery.volumes import class_of, requested
 
 COMPUTE = ("cpu", "memory", "ephemeral-storage")
 COUNTED = (  # may be limited by their own name, too
     *("configmaps", "persistentvolumeclaims", "pods", "replicationcontrollers"),
     *("resourcequotas", "secrets", "services"),
 )
-CLAIM_CLASS = "volume.beta.kubernetes.io/storage-class"
 ONE = Decimal(1)
 
 
@@ -54,13 +53,11 @@ def _service(service: Object) -> Amounts:
 
 
 def _claim(claim: Object) -> Amounts:
-    storage = claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0")
-    annotations = claim["metadata"].get("annotations") or {}
-    name = annotations.get(CLAIM_CLASS) or claim["spec"].get("storageClassName", "")
-    total = {"requests.storage": parse(storage)}
-    if name:
+    storage = requested(claim)
+    total = {"requests.storage": storage}
+    if name := class_of(claim):
         prefix = f"{name}.storageclass.storage.k8s.io"
-        total[f"{prefix}/requests.storage"] = parse(storage)
+        total[f"{prefix}/requests.storage"] = storage
         total[f"{prefix}/persistentvolumeclaims"] = ONE
     return total
 

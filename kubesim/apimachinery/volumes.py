@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from kubesim.apimachinery.labels import matches, node_selector_matches
-from kubesim.apimachinery.objects import Object, is_being_deleted, labels_of, uid
+from kubesim.apimachinery.objects import Object, annotations_of, is_being_deleted, labels_of, uid
 from kubesim.apimachinery.quantity import parse
 
 CLAIMS = "persistentvolumeclaims"
@@ -20,11 +20,6 @@ STORAGE_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 BETA_STORAGE_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
-
-
-def annotations_of(obj: Mapping[str, Any]) -> dict[str, str]:
-    """The annotations of an object, empty when it has none."""
-    return obj["metadata"].get("annotations") or {}
 
 
 def annotate(obj: Object, changes: Mapping[str, str]) -> Object:

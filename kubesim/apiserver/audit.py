@@ -8,12 +8,13 @@ import json
 import os
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
 from kubesim.apimachinery import rand
+from kubesim.apimachinery.objects import micro_timestamp
 from kubesim.apiserver.auth.authentication import user_object
 from kubesim.apiserver.request import Request, RequestInfo, UserInfo
 from kubesim.clock import Clock
@@ -84,7 +85,7 @@ class _Entry:
 
     @cached_property
     def event(self) -> Object:
-        moment = self.moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = micro_timestamp(self.moment)
         content_type = self.request.headers.get("content-type", "")
         event: Object = {
             "kind": "Event",

@@ -14,7 +14,7 @@ from kubesim.apiserver.apiextensions.columns import columns_of
 from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.options import check_write
 from kubesim.apiserver.registry.context import Context
-from kubesim.apiserver.registry.storage import Object, Stored, dump, list_json
+from kubesim.apiserver.registry.storage import Object, Stored, list_json
 from kubesim.apiserver.request import Request, RequestInfo, Response, UserInfo
 from kubesim.apiserver.serialization import forms, table
 from kubesim.apiserver.serialization.decoding import (
@@ -192,7 +192,7 @@ class Call:
         form = self.form
         if form.kind and obj["kind"] != "Status":
             obj = self.transformed(obj)
-        return self._respond(status, dump(obj) + b"\n" if form.plain else forms.encode(obj, form))
+        return self._respond(status, forms.encode(obj, form))
 
     def answer_list(self, items: Sequence[Stored], metadata: Object) -> Response:
         """Return a list as the answer."""

@@ -1,8 +1,8 @@
 """The two shapes of a plain answer."""
 
-import json
 from typing import Any
 
+from kubesim.apiserver.registry.storage import dump
 from kubesim.apiserver.request import Response
 
 
@@ -10,8 +10,7 @@ def json_response(
     value: Any, status: int = 200, content_type: str = "application/json"
 ) -> Response:
     """A compact JSON body with a newline at its end, byte for byte as Go's encoder writes it."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
-    return Response(status, {"content-type": content_type}, body.encode())
+    return Response(status, {"content-type": content_type}, dump(value) + b"\n")
 
 
 def text_response(text: str, status: int = 200) -> Response:

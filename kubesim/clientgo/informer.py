@@ -54,15 +54,13 @@ class Cache:
 
     def add_index(self, name: str, indexer: Indexer) -> None:
         """Make `by_index(name, value)` answer with the objects for which `indexer` gives value."""
+        if name in self._indexers:  # added by somebody who shares the cache
+            return
         self._indexers[name] = indexer
         index = self._indexes[name] = defaultdict(dict)
         for each, obj in self._objects.items():
             for value in indexer(obj):
                 index[value][each] = obj
-
-    def has_index(self, name: str) -> bool:
-        """Whether somebody who shares the cache has added that index already."""
-        return name in self._indexers
 
     def get(self, name: str, namespace: str = "") -> Object | None:
         """The object of that name, or None."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from kubesim.apimachinery.objects import Object, micro_timestamp
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo import klog
+from kubesim.clientgo.absence import find
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.events import EventRecorder
 from kubesim.clock import Clock
@@ -87,11 +88,8 @@ class LeaderElector:
             return False
 
     async def _create_or_update(self) -> bool:
-        try:
-            lease = await self._client.get(LEASES, self._name, NAMESPACE)
-        except StatusError as error:
-            if error.code != 404:
-                raise
+        lease = await find(self._client, LEASES, self._name, NAMESPACE)
+        if lease is None:
             self._observe(await self._client.create(LEASES, self._new_lease()))
             return True
         if lease.get("spec") != self._observed.get("spec"):

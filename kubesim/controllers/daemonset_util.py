@@ -1,13 +1,19 @@
 """The arithmetic of DaemonSets: pure functions, no API (`pkg/controller/daemon/util`)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from kubesim.apimachinery.intstr import scaled
 from kubesim.apimachinery.labels import has_all, node_selector_matches
-from kubesim.apimachinery.objects import Object, is_being_deleted, labels_of, pod_is_ready
+from kubesim.apimachinery.objects import (
+    Object,
+    annotations_of,
+    is_being_deleted,
+    labels_of,
+    pod_is_ready,
+)
 from kubesim.apimachinery.taints import covers
 from kubesim.controllers.daemonset_update import Pair
 from kubesim.controllers.history import HASH_LABEL
@@ -113,7 +119,7 @@ def target_node(pod: Object) -> str:
 
 def template_generation(daemon_set: Object) -> str:
     """The number that counts template changes, from before there were ControllerRevisions."""
-    return str((daemon_set["metadata"].get("annotations") or {}).get(GENERATION, ""))
+    return str(annotations_of(daemon_set).get(GENERATION, ""))
 
 
 def is_updated(pod: Object, daemon_set: Object, revision_hash: str) -> bool:
@@ -148,8 +154,8 @@ def new_and_old(pods: Sequence[Object], daemon_set: Object, revision_hash: str) 
 def limits(daemon_set: Object, desired: int) -> tuple[int, int]:
     """MaxSurge and maxUnavailable in Pods, percentages rounded up."""
     rolling = daemon_set["spec"]["updateStrategy"].get("rollingUpdate") or {}
-    surge = _pods(rolling.get("maxSurge", 0), desired)
-    unavailable = _pods(rolling.get("maxUnavailable", 0), desired)
+    surge = scaled(rolling.get("maxSurge", 0), desired)
+    unavailable = scaled(rolling.get("maxUnavailable", 0), desired)
     if desired and not surge and not unavailable:
         unavailable = 1
     return surge, unavailable
@@ -160,12 +166,6 @@ def allows_surge(daemon_set: Object) -> bool:
     strategy = daemon_set["spec"]["updateStrategy"]
     rolling = strategy.get("rollingUpdate") or {}
     return strategy["type"] == "RollingUpdate" and rolling.get("maxSurge", 0) not in (0, "0%")
-
-
-def _pods(value: int | str, total: int) -> int:
-    if isinstance(value, int):
-        return value
-    return math.ceil(int(value.removesuffix("%")) * total / 100)
 
 
 def calculate_status(

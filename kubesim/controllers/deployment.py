@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from kubesim.apimachinery.objects import (
     Object,
+    annotations_of,
     controller_of,
     controller_reference,
     is_being_deleted,
@@ -97,7 +98,7 @@ class DeploymentController(Controller):
     @staticmethod
     def _is_scaling(deployment: Object, owned: Sequence[Object]) -> bool:
         """Whether `spec.replicas` changed since the ReplicaSets were last sized."""
-        desired = (util.annotations(each).get(util.DESIRED) for each in util.active(owned))
+        desired = (annotations_of(each).get(util.DESIRED) for each in util.active(owned))
         return any(each is not None and int(each) != wanted(deployment) for each in desired)
 
     async def _sync_scale(self, deployment: Object, owned: Sequence[Object]) -> None:
@@ -127,8 +128,8 @@ class DeploymentController(Controller):
     async def _scale(self, deployment: Object, replica_set: Object, size: int) -> bool:
         """Give a ReplicaSet a size; whether that changed anything."""
         before, name = wanted(replica_set), replica_set["metadata"]["name"]
-        noted = util.annotations(replica_set) | util.replicas_annotations(deployment)
-        if before == size and noted == util.annotations(replica_set):
+        noted = annotations_of(replica_set) | util.replicas_annotations(deployment)
+        if before == size and noted == annotations_of(replica_set):
             return False
         replica_set["spec"]["replicas"] = size
         replica_set["metadata"]["annotations"] = noted
@@ -227,7 +228,7 @@ class DeploymentController(Controller):
     async def _refresh_new(self, deployment: Object, new: Object, number: int) -> None:
         noted = util.new_annotations(deployment, new, number)
         min_ready = deployment["spec"].get("minReadySeconds", 0)
-        if noted != util.annotations(new) or min_ready != new["spec"].get("minReadySeconds", 0):
+        if noted != annotations_of(new) or min_ready != new["spec"].get("minReadySeconds", 0):
             new["metadata"]["annotations"] = noted
             new["spec"]["minReadySeconds"] = min_ready
             new.update(await self.client.update(REPLICASETS, new))
@@ -393,14 +394,14 @@ def _conditions(deployment: Object) -> list[Object]:
 def _set_revision(deployment: Object, number: int) -> bool:
     if util.revision(deployment) == number:
         return False
-    noted = util.annotations(deployment) | {util.REVISION: str(number)}
+    noted = annotations_of(deployment) | {util.REVISION: str(number)}
     deployment["metadata"]["annotations"] = noted
     return True
 
 
 def _is_saturated(deployment: Object, new: Object) -> bool:
     """Whether the new ReplicaSet alone has all that the Deployment wants, and all available."""
-    desired = util.annotations(new).get(util.DESIRED)
+    desired = annotations_of(new).get(util.DESIRED)
     size = wanted(deployment)
     return desired == str(size) and wanted(new) == size == reported(new, "availableReplicas")
 

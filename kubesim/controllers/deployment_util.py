@@ -4,9 +4,15 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from kubesim.apimachinery.objects import Object, is_being_deleted, parse_time, timestamp
+from kubesim.apimachinery.intstr import scaled
+from kubesim.apimachinery.objects import (
+    Object,
+    annotations_of,
+    is_being_deleted,
+    parse_time,
+    timestamp,
+)
 from kubesim.controllers import conditions
 
 HASH_LABEL = "pod-template-hash"
@@ -119,17 +125,11 @@ def fenceposts(deployment: Object) -> tuple[int, int]:
         return 0, 0
     replicas = wanted(deployment)
     limits = deployment["spec"]["strategy"].get("rollingUpdate") or {}
-    surge = _pods(limits.get("maxSurge", 0), replicas, math.ceil)
-    unavailable = _pods(limits.get("maxUnavailable", 0), replicas, math.floor)
+    surge = scaled(limits.get("maxSurge", 0), replicas, math.ceil)
+    unavailable = scaled(limits.get("maxUnavailable", 0), replicas, math.floor)
     if surge == 0 and unavailable == 0:
         unavailable = 1
     return surge, min(unavailable, replicas)
-
-
-def _pods(value: int | str, replicas: int, rounded: Any) -> int:
-    if isinstance(value, int):
-        return value
-    return int(rounded(int(value.removesuffix("%")) * replicas / 100))
 
 
 def new_replicas(deployment: Object, everything: Sequence[Object], new: Object) -> int:
@@ -174,7 +174,7 @@ def _share(deployment: Object, replica_set: Object, allowed: int, left: int) -> 
     if wanted(deployment) == 0:
         fraction = -wanted(replica_set)
     else:
-        before = int(annotations(replica_set).get(MAXIMUM) or reported(deployment, "replicas"))
+        before = int(annotations_of(replica_set).get(MAXIMUM) or reported(deployment, "replicas"))
         fraction = _rounded(wanted(replica_set) * allowed / before) - wanted(replica_set)
     return min(fraction, left) if left > 0 else max(fraction, left)
 
@@ -184,14 +184,9 @@ def _rounded(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-def annotations(obj: Object) -> dict[str, str]:
-    """The annotations of an object, empty when it has none."""
-    return obj["metadata"].get("annotations") or {}
-
-
 def revision(obj: Object) -> int:
     """The number in the revision annotation, 0 without one."""
-    text = annotations(obj).get(REVISION, "")
+    text = annotations_of(obj).get(REVISION, "")
     return int(text) if text.isdigit() else 0
 
 
@@ -208,14 +203,14 @@ def new_annotations(deployment: Object, new: Object, number: int) -> dict[str, s
     ones in its revision history.
     """
     copied = {
-        name: value for name, value in annotations(deployment).items() if name not in NOT_COPIED
+        name: value for name, value in annotations_of(deployment).items() if name not in NOT_COPIED
     }
-    result = annotations(new) | copied
+    result = annotations_of(new) | copied
     before = revision(new)
     if before >= number:
         return result
     if before:
-        history = annotations(new).get(REVISION_HISTORY)
+        history = annotations_of(new).get(REVISION_HISTORY)
         result[REVISION_HISTORY] = f"{history},{before}" if history else str(before)
     return result | {REVISION: str(number)}
 

@@ -4,10 +4,10 @@ Kubernetes' `pkg/controller/disruption/disruption.go`. Where the budget is a sha
 that may be missing, the number of Pods there should be comes from their owners' scale.
 """
 
-import math
 from collections import Counter
 from datetime import timedelta
 
+from kubesim.apimachinery.intstr import scaled
 from kubesim.apimachinery.labels import matches
 from kubesim.apimachinery.objects import (
     Object,
@@ -91,8 +91,8 @@ class DisruptionController(Controller):
             return len(pods), 0
         expected = self._expected(pods)
         if most is not None:
-            return expected, max(expected - _share(most, expected), 0)
-        return expected, _share(least, expected)
+            return expected, max(expected - scaled(most, expected), 0)
+        return expected, scaled(least, expected)
 
     def _expected(self, pods: list[Object]) -> int:
         """The sum of the scales of all owners, each counted once."""
@@ -188,10 +188,3 @@ class DisruptionController(Controller):
         with tolerating(NOT_FOUND):
             changed = budget | {"status": whole}
             await self.client.update("poddisruptionbudgets.policy", changed, subresource="status")
-
-
-def _share(wanted: int | str, total: int) -> int:
-    """A number or a percentage, rounded up."""
-    if isinstance(wanted, int):
-        return wanted
-    return math.ceil(int(wanted.removesuffix("%")) * total / 100)

@@ -49,8 +49,7 @@ class SliceController(Controller):
         """Take the cache of slices; a slice that somebody else changes is looked at again."""
         slices = informers.informer(SLICES)
         self.slices = slices.cache
-        if not slices.cache.has_index("service"):
-            slices.cache.add_index("service", service_of)
+        slices.cache.add_index("service", service_of)
         slices.add_handler(self._slice_changed)
 
     def slices_of(self, service: str) -> list[Object]:

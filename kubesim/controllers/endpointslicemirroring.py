@@ -7,7 +7,13 @@ writes their Endpoints need not know of slices, and whoever follows slices need 
 from collections.abc import Iterator
 
 from kubesim.apimachinery.endpointslices import MANAGED_BY, SERVICE_NAME
-from kubesim.apimachinery.objects import Object, is_being_deleted, labels_of, split_key
+from kubesim.apimachinery.objects import (
+    Object,
+    annotations_of,
+    is_being_deleted,
+    labels_of,
+    split_key,
+)
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.informer import InformerFactory
 from kubesim.controllers.endpointslice import SliceController, new_slice
@@ -48,7 +54,7 @@ class EndpointSliceMirroringController(SliceController):
             await self.carry_out(key, Plan(delete=self.slices_of(key)))
             return
         base = new_slice(name, endpoints, self._labels(name, endpoints), "IPv4")
-        annotations = endpoints["metadata"].get("annotations") or {}
+        annotations = annotations_of(endpoints)
         base["metadata"]["annotations"] = {
             name: text for name, text in annotations.items() if name not in NOT_COPIED
         }
@@ -64,7 +70,7 @@ class EndpointSliceMirroringController(SliceController):
 
 def _is_mirrored(endpoints: Object) -> bool:
     skipped = labels_of(endpoints).get(SKIP_MIRROR) == "true"
-    annotations = endpoints["metadata"].get("annotations") or {}
+    annotations = annotations_of(endpoints)
     return not skipped and LEADER not in annotations and not is_being_deleted(endpoints)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from kubesim.apimachinery.objects import Object
+from kubesim.apimachinery.objects import Object, annotations_of
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 VARIABLE = "JOB_COMPLETION_INDEX"
@@ -16,7 +16,7 @@ def is_indexed(job: Object) -> bool:
 
 def index_of(pod: Object, job: Object) -> int | None:
     """The index of a Pod, if it has one that its Job still counts."""
-    text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
+    text = annotations_of(pod).get(INDEX, "")
     index = int(text) if text.isdecimal() else None
     return index if index is not None and index < job["spec"]["completions"] else None
 

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kubesim.apimachinery.objects import Object, condition, is_being_deleted, key, parse_time
+from kubesim.apimachinery.objects import (
+    Object,
+    annotations_of,
+    condition,
+    is_being_deleted,
+    key,
+    parse_time,
+)
 from kubesim.controllers.job_indexes import parse
 
 FIRST_BACKOFF = timedelta(seconds=10)
@@ -114,7 +121,7 @@ def failures_of(pod: Object) -> int:
 
 
 def _number(pod: Object, annotation: str) -> int:
-    text = (pod["metadata"].get("annotations") or {}).get(annotation, "")
+    text = annotations_of(pod).get(annotation, "")
     return int(text) if text.isdecimal() else 0
 
 

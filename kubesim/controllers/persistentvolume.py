@@ -6,7 +6,15 @@ the claim names the volume, then `bind-completed` says that both are done. Volum
 provisioners outside of this controller; it only tells which one is to make it.
 """
 
-from kubesim.apimachinery.objects import Object, key, object_reference, split_key, timestamp, uid
+from kubesim.apimachinery.objects import (
+    Object,
+    annotations_of,
+    key,
+    object_reference,
+    split_key,
+    timestamp,
+    uid,
+)
 from kubesim.apimachinery.volumes import (
     BETA_STORAGE_PROVISIONER,
     BIND_COMPLETED,
@@ -17,7 +25,6 @@ from kubesim.apimachinery.volumes import (
     STORAGE_PROVISIONER,
     VOLUMES,
     annotate,
-    annotations_of,
     claim_keys,
     class_of,
     find_match,
@@ -26,10 +33,7 @@ from kubesim.apimachinery.volumes import (
     why_unfit,
 )
 from kubesim.clientgo.absence import NOT_FOUND, tolerating
-from kubesim.clientgo.client import Client
-from kubesim.clientgo.events import EventRecorder
 from kubesim.clientgo.informer import Change, InformerFactory
-from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
 
 RESYNC = 15.0  # seconds after which a claim without a volume is looked at again
@@ -50,11 +54,8 @@ class PersistentVolumeBinder(Controller):
     """Binds claims to volumes, one after the other."""
 
     name = "persistent-volume-binder"
+    component = "persistentvolume-controller"
     workers = 1
-
-    def __init__(self, client: Client, informers: InformerFactory, clock: Clock) -> None:
-        super().__init__(client, informers, clock)
-        self.recorder = EventRecorder(client, clock, "persistentvolume-controller")
 
     def watch(self, informers: InformerFactory) -> None:
         """Claims and volumes fill the queue, each with its counterpart."""
@@ -62,8 +63,7 @@ class PersistentVolumeBinder(Controller):
         pods = informers.informer("pods")
         self.claims, self.volumes, self.pods = claims.cache, volumes.cache, pods.cache
         self.classes = informers.informer(CLASSES).cache
-        if not pods.cache.has_index("claim"):
-            pods.cache.add_index("claim", claim_keys)
+        pods.cache.add_index("claim", claim_keys)
         claims.add_handler(self._claim_changed)
         volumes.add_handler(self._volume_changed)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubesim.apimachinery.objects import (
     Object,
+    annotations_of,
     condition,
     controller_reference,
     parse_time,
@@ -86,7 +87,7 @@ def _node(pod: Object) -> str:
 
 
 def _deletion_cost(pod: Object) -> int:
-    annotations = pod["metadata"].get("annotations") or {}
+    annotations = annotations_of(pod)
     try:
         return int(annotations.get(DELETION_COST, "0"))
     except ValueError:

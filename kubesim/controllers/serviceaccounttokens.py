@@ -8,7 +8,7 @@ manager's own rights, since no controller without tokens could have an account o
 import base64
 from typing import Any
 
-from kubesim.apimachinery.objects import Object, key, uid
+from kubesim.apimachinery.objects import Object, annotations_of, key, uid
 from kubesim.clientgo.absence import find, tolerating
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, InformerFactory
@@ -55,7 +55,7 @@ class TokensController(Controller):
         secret = self.secrets.get(name, namespace)
         if secret is None:
             return
-        annotations = secret["metadata"].get("annotations") or {}
+        annotations = annotations_of(secret)
         account = await find(self.client, "serviceaccounts", annotations[ACCOUNT_NAME], namespace)
         if account is None or annotations.get(ACCOUNT_UID, uid(account)) != uid(account):
             with tolerating(404, 409):

@@ -21,8 +21,7 @@ class ClaimProtectionController(Controller):
         """Claims fill the queue, and so do those of Pods that end."""
         claims, pods = informers.informer(CLAIMS), informers.informer("pods")
         self.claims, self.pods = claims.cache, pods.cache
-        if not pods.cache.has_index("claim"):
-            pods.cache.add_index("claim", claim_keys)
+        pods.cache.add_index("claim", claim_keys)
         claims.add_handler(self.enqueue)
         pods.add_handler(self._pod_changed)
 

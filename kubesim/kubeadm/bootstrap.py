@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from kubesim.apiserver.admission import priority
 from kubesim.apiserver.errors import StatusError
+from kubesim.apiserver.validation.policy import SYSTEM_CLASSES
 from kubesim.clientgo.client import Client
 from kubesim.kubeadm import localpath, rbac_policy
-from kubesim.kubeadm.addons import addons
+from kubesim.kubeadm.addons import addons, made
 from kubesim.kubeadm.config import ClusterConfig
 from kubesim.kubeadm.uploadconfig import configuration
 
@@ -50,12 +50,12 @@ async def bootstrap(
 
 def _objects(address: str) -> Iterator[tuple[str, Object]]:
     for name in NAMESPACES:
-        yield "namespaces", _object("Namespace", name, "")
+        yield "namespaces", made("Namespace", name, "")
     for role in rbac_policy.cluster_roles():
         yield "clusterroles.rbac.authorization.k8s.io", role
     for binding in rbac_policy.cluster_role_bindings():
         yield "clusterrolebindings.rbac.authorization.k8s.io", binding
-    for name, value in priority.SYSTEM.items():
+    for name, value in SYSTEM_CLASSES.items():
         yield "priorityclasses.scheduling.k8s.io", _priority_class(name, value)
     yield "services", _kubernetes_service()
     yield "endpoints", _kubernetes_endpoints(address)
@@ -65,29 +65,22 @@ def _objects(address: str) -> Iterator[tuple[str, Object]]:
     yield from localpath.objects()
 
 
-def _object(kind: str, name: str, namespace: str, api_version: str = "v1") -> Object:
-    metadata = {"name": name}
-    if namespace:
-        metadata["namespace"] = namespace
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
-
-
 def _priority_class(name: str, value: int) -> Object:
     must = "not be moved from their node" if "node" in name else "run in the cluster"
     about = f"Used for system critical pods that must {must}."
-    obj = _object("PriorityClass", name, "", "scheduling.k8s.io/v1")
+    obj = made("PriorityClass", name, "", "scheduling.k8s.io/v1")
     return {**obj, "value": value, "description": about}
 
 
 def _kubernetes_service() -> Object:
-    service = _object("Service", "kubernetes", "default")
+    service = made("Service", "kubernetes", "default")
     service["metadata"]["labels"] = {"component": "apiserver", "provider": "kubernetes"}
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": SECURE_PORT}
     return {**service, "spec": {"clusterIP": SERVICE_IP, "ports": [port]}}
 
 
 def _kubernetes_endpoints(address: str) -> Object:
-    endpoints = _object("Endpoints", "kubernetes", "default")
+    endpoints = made("Endpoints", "kubernetes", "default")
     endpoints["metadata"]["labels"] = {"endpointslice.kubernetes.io/skip-mirror": "true"}
     port = {"name": "https", "port": SECURE_PORT, "protocol": "TCP"}
     return {**endpoints, "subsets": [{"addresses": [{"ip": address}], "ports": [port]}]}
@@ -95,16 +88,21 @@ def _kubernetes_endpoints(address: str) -> Object:
 
 def _kubernetes_slice(address: str) -> Object:
     """The slice that the API server keeps for itself."""
-    made = _object("EndpointSlice", "kubernetes", "default", "discovery.k8s.io/v1")
-    made["metadata"]["labels"] = {"kubernetes.io/service-name": "kubernetes"}
+    endpoint_slice = made("EndpointSlice", "kubernetes", "default", "discovery.k8s.io/v1")
+    endpoint_slice["metadata"]["labels"] = {"kubernetes.io/service-name": "kubernetes"}
     port = {"name": "https", "port": SECURE_PORT, "protocol": "TCP"}
     endpoint = {"addresses": [address], "conditions": {"ready": True}}
-    return {**made, "addressType": "IPv4", "endpoints": [endpoint], "ports": [port]}
+    return {
+        **endpoint_slice,
+        "addressType": "IPv4",
+        "endpoints": [endpoint],
+        "ports": [port],
+    }
 
 
 def _cluster_info(kubeconfig: str) -> Object:
     return {
-        **_object("ConfigMap", "cluster-info", "kube-public"),
+        **made("ConfigMap", "cluster-info", "kube-public"),
         "data": {"kubeconfig": kubeconfig},
     }
 
@@ -113,12 +111,12 @@ CLUSTER_INFO_ROLE = "kubeadm:bootstrap-signer-clusterinfo"
 
 
 def _cluster_info_role() -> Object:
-    role = _object("Role", CLUSTER_INFO_ROLE, "kube-public", rbac_policy.API_VERSION)
+    role = made("Role", CLUSTER_INFO_ROLE, "kube-public", rbac_policy.API_VERSION)
     return {**role, "rules": [rbac_policy.rule("get", "configmaps", names="cluster-info")]}
 
 
 def _cluster_info_binding() -> Object:
-    binding = _object("RoleBinding", CLUSTER_INFO_ROLE, "kube-public", rbac_policy.API_VERSION)
+    binding = made("RoleBinding", CLUSTER_INFO_ROLE, "kube-public", rbac_policy.API_VERSION)
     group = "rbac.authorization.k8s.io"
     return {
         **binding,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from kubesim.apimachinery.objects import Object
-from kubesim.apiserver.errors import StatusError
+from kubesim.clientgo.absence import tolerating
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.informer import Change, Informer
 from kubesim.clientgo.workqueue import WorkQueue
@@ -123,11 +123,8 @@ async def install(client: Client, clock: Clock) -> None:
 
     async def create_all(_: str) -> None:
         for resource, obj in objects():
-            try:
+            with tolerating(ALREADY_EXISTS):
                 await client.create(resource, obj)
-            except StatusError as error:
-                if error.code != ALREADY_EXISTS:
-                    raise
 
     classes.add_handler(class_changed)
     async with asyncio.TaskGroup() as tasks:

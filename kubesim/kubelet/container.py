@@ -232,6 +232,11 @@ class ContainerRunner:
         return self.current.exit_code if self.current else None
 
     @property
+    def running(self) -> bool:
+        """Whether it runs now."""
+        return self.current is not None and self.current.running
+
+    @property
     def finished(self) -> bool:
         """Whether the container's last run has ended."""
         return self.current is not None and self.current.finished_at is not None

@@ -100,8 +100,7 @@ class EvictionManager:
 
 
 def _critical(pod: Object) -> bool:
-    is_static = "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {})
-    return is_static or (pod["spec"].get("priority") or 0) >= CRITICAL
+    return (pod["spec"].get("priority") or 0) >= CRITICAL
 
 
 def _rank(worker: PodWorker, signal: Signal) -> tuple[bool, int, int]:
@@ -113,7 +112,7 @@ def _usage(worker: PodWorker, signal: Signal) -> dict[str, int]:
     """Return what each running container uses of a resource."""
     if signal is MEMORY:
         return container_memory(worker)
-    return {each.name: 0 for each in worker.runners if each.current and each.current.running}
+    return {each.name: 0 for each in worker.runners if each.running}
 
 
 def _requests(pod: Object, signal: Signal) -> dict[str, int]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from kubesim.apimachinery.objects import Object
+from kubesim.apimachinery.objects import Object, pod_is_mirror
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.events import EventRecorder
 from kubesim.clientgo.informer import Change, Informer
@@ -14,7 +14,7 @@ from kubesim.kubelet.eviction import EvictionManager
 from kubesim.kubelet.node import NodeAgent, NodeConfig
 from kubesim.kubelet.pod_worker import PodWorker
 from kubesim.kubelet.server import ContainerServer
-from kubesim.kubelet.static_pods import Manifests, StaticPods, is_mirror
+from kubesim.kubelet.static_pods import Manifests, StaticPods
 from kubesim.network.fabric import Network
 from kubesim.runtime.images import ImageStore
 from kubesim.storage.disk import NodeDisk
@@ -149,7 +149,7 @@ class Kubelet:
 
     def _pod_changed(self, context: NodeContext, change: Change) -> None:
         pod: Object = change.object
-        if is_mirror(pod):
+        if pod_is_mirror(pod):
             assert self._static
             self._static.mirror_changed(change)
             return
@@ -179,7 +179,5 @@ class Kubelet:
 
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """Return the worker of a Pod."""
-        for worker in self._workers.values():
-            if (worker.namespace, worker.name) == (namespace, name):
-                return worker
-        return self._static.worker(namespace, name) if self._static else None
+        wanted = (namespace, name)
+        return next((w for w in self.workers if (w.namespace, w.name) == wanted), None)

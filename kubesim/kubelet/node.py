@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kubesim.apimachinery import rand
-from kubesim.apimachinery.objects import Object, condition, timestamp
+from kubesim.apimachinery.objects import Object, condition, micro_timestamp, timestamp
 from kubesim.apiserver.errors import StatusError
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.events import EventRecorder
@@ -57,7 +57,6 @@ PRESSURE_EVENTS = (  # when it goes, when it comes
 )
 EVENTS = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady")
 DEFAULT_VERSION = "v1.37.0"
-CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 RUNTIME_VERSION = "containerd://2.2.0+kubesim"
 
 Action = Callable[[], Awaitable[None]]
@@ -241,7 +240,7 @@ class NodeAgent:
         spec = {
             "holderIdentity": self._config.name,
             "leaseDurationSeconds": LEASE_DURATION,
-            "renewTime": f"{self._clock.now():%Y-%m-%dT%H:%M:%S.%f}Z",
+            "renewTime": micro_timestamp(self._clock.now()),
         }
         resource, namespace = "leases.coordination.k8s.io", "kube-node-lease"
         try:

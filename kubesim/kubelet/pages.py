@@ -40,7 +40,7 @@ def _json(value: Object) -> Page:
 def _metrics(workers: list[PodWorker], summary: Object) -> Iterator[str]:
     """Yield figures in Prometheus' text format, under the real kubelet's names."""
     runners = [each for worker in workers for each in worker.runners]
-    running = [each for each in runners if each.current and each.current.running]
+    running = [each for each in runners if each.running]
     figures = (
         ("kubelet_running_pods", "gauge", "", sum(each.running for each in workers)),
         (

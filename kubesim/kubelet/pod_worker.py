@@ -106,8 +106,7 @@ class PodWorker:
     @property
     def running(self) -> bool:
         """Whether a container runs."""
-        everybody = [each.current for each in self.runners]
-        return any(each is not None and each.running for each in everybody)
+        return any(each.running for each in self.runners)
 
     def runner(self, name: str) -> ContainerRunner | None:
         """Return the container of that name."""

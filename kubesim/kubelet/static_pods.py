@@ -16,7 +16,14 @@ import json
 import logging
 
 from kubesim.api import resources
-from kubesim.apimachinery.objects import Object, is_being_deleted, timestamp, uid
+from kubesim.apimachinery.objects import (
+    CONFIG_MIRROR,
+    Object,
+    annotations_of,
+    is_being_deleted,
+    timestamp,
+    uid,
+)
 from kubesim.apiserver.errors import StatusError
 from kubesim.apiserver.registry.defaults import apply_defaults
 from kubesim.clientgo.informer import Change
@@ -25,7 +32,6 @@ from kubesim.kubelet.node import NodeAgent
 from kubesim.kubelet.pod_worker import PodWorker
 
 CONFIG_HASH = "kubernetes.io/config.hash"
-CONFIG_MIRROR = "kubernetes.io/config.mirror"
 CONFIG_SEEN = "kubernetes.io/config.seen"
 CONFIG_SOURCE = "kubernetes.io/config.source"
 PODS = resources.named("pods")
@@ -79,13 +85,6 @@ class StaticPods:
                 await self._manifests.changed.wait()
                 await self._node.active.wait()
 
-    def worker(self, namespace: str, name: str) -> PodWorker | None:
-        """Return the worker of a static Pod."""
-        for worker in self.workers():
-            if (worker.namespace, worker.name) == (namespace, name):
-                return worker
-        return None
-
     def workers(self) -> list[PodWorker]:
         """Return the workers of all static Pods."""
         return [each.worker for each in self._pods.values() if each.worker]
@@ -97,11 +96,6 @@ class StaticPods:
                 change.new is None or is_being_deleted(change.object)
             ):
                 each.restart()
-
-
-def is_mirror(pod: Object) -> bool:
-    """Tell whether a Pod of the API is the picture of a static one."""
-    return CONFIG_MIRROR in (pod["metadata"].get("annotations") or {})
 
 
 def static_pod(manifest: Object, node: NodeContext) -> Object:
@@ -130,7 +124,7 @@ class _StaticPodWorker(PodWorker):
 
     def is_shown_by(self, stored: Object) -> bool:
         """Tell whether a Pod of the API shows this one."""
-        annotations = stored["metadata"].get("annotations") or {}
+        annotations = annotations_of(stored)
         return annotations.get(CONFIG_MIRROR) == self.uid and not is_being_deleted(stored)
 
 

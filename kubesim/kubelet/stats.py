@@ -45,9 +45,7 @@ def node_memory(workers: Iterable[PodWorker]) -> int:
 
 
 def _pod(worker: PodWorker, now: datetime) -> Object:
-    containers = [
-        _container(each, now) for each in worker.runners if each.current and each.current.running
-    ]
+    containers = [_container(each, now) for each in worker.runners if each.running]
     metadata = worker.pod["metadata"]
     return {
         "podRef": {key: metadata[key] for key in ("name", "namespace", "uid")},

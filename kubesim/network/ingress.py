@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kubesim.apimachinery.endpointslices import SLICES, service_of
-from kubesim.apimachinery.objects import Object, key
+from kubesim.apimachinery.objects import Object, annotations_of, key
 from kubesim.clientgo import klog
 from kubesim.clientgo.client import Client
 from kubesim.clientgo.events import EventRecorder
@@ -47,7 +47,7 @@ class Route:
     @property
     def rewrite(self) -> str:
         """What the path is rewritten to, if it is."""
-        annotations = self.ingress["metadata"].get("annotations") or {}
+        annotations = annotations_of(self.ingress)
         return str(annotations.get(REWRITE, ""))
 
     def takes(self, path: str) -> bool:
@@ -141,7 +141,7 @@ class IngressController:
 
     def _is_ours(self, ingress: Object) -> bool:
         """Whether an Ingress is of a class that names this controller."""
-        annotations = ingress["metadata"].get("annotations") or {}
+        annotations = annotations_of(ingress)
         name = ingress["spec"].get("ingressClassName") or annotations.get(CLASS_ANNOTATION, "")
         found = self._classes.get(name)
         return found is not None and found["spec"].get("controller") == CONTROLLER

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from kubesim.apimachinery.objects import Object, is_being_deleted, labels_of
 from kubesim.apimachinery.quantity import parse
+from kubesim.apimachinery.resourcelist import added, amounts, largest, subtracted
 
 HostPort = tuple[str, str, int]
 Amounts = Mapping[str, Decimal]
@@ -107,7 +108,7 @@ class NodeInfo:
     @cached_property
     def allocatable(self) -> Amounts:
         """What the node has for Pods."""
-        return _parsed(self.node["status"].get("allocatable"))
+        return amounts(self.node["status"].get("allocatable"))
 
     @cached_property
     def choosy(self) -> tuple[Object, ...]:
@@ -119,15 +120,15 @@ class NodeInfo:
         """Its Pods."""
         return [info.pod for info in self.infos.values()]
 
-    def plus(self, added: PodInfo) -> "NodeInfo":
+    def plus(self, more: PodInfo) -> "NodeInfo":
         """The node with one Pod more."""
         return NodeInfo(
             self.node,
-            {**self.infos, added.pod["metadata"]["uid"]: added},
-            _sum([self.requested, added.requested]),
-            _sum([self.presumed, added.presumed]),
-            self.ports | added.ports,
-            Counter(self.kinds) + Counter(added.kinds),
+            {**self.infos, more.pod["metadata"]["uid"]: more},
+            added(self.requested, more.requested),
+            added(self.presumed, more.presumed),
+            self.ports | more.ports,
+            Counter(self.kinds) + Counter(more.kinds),
         )
 
     def minus(self, removed: PodInfo) -> "NodeInfo":
@@ -137,8 +138,8 @@ class NodeInfo:
         return NodeInfo(
             self.node,
             infos,
-            _difference(self.requested, removed.requested),
-            _difference(self.presumed, removed.presumed),
+            subtracted(self.requested, removed.requested),
+            subtracted(self.presumed, removed.presumed),
             frozenset().union(*(info.ports for info in infos.values() if info.ports)),
             Counter(self.kinds) - Counter(removed.kinds),
         )
@@ -185,43 +186,23 @@ def presumed_requests(pod: Object) -> Amounts:
 
 def _pod_requests(pod: Object, default: Amounts) -> Amounts:
     spec = pod["spec"]
-    running = _sum(_container_requests(each, default) for each in spec["containers"])
+    running: Amounts = {}
+    for container in spec["containers"]:
+        running = added(running, _container_requests(container, default))
     sidecars: Amounts = {}
     starting: Amounts = {}
     for container in spec.get("initContainers") or ():
-        asked = _sum([_container_requests(container, default), sidecars])
+        asked = added(_container_requests(container, default), sidecars)
         if container.get("restartPolicy") == "Always":
             sidecars = asked
-        starting = _max(starting, asked)
-    peak = _max(_sum([running, sidecars]), starting)
-    whole_pod = _parsed((spec.get("resources") or {}).get("requests"))
-    return _sum([peak | whole_pod, _parsed(spec.get("overhead"))])
+        starting = largest(starting, asked)
+    peak = largest(added(running, sidecars), starting)
+    whole_pod = amounts((spec.get("resources") or {}).get("requests"))
+    return added({**peak, **whole_pod}, amounts(spec.get("overhead")))
 
 
 def _container_requests(container: Object, default: Amounts) -> Amounts:
-    return {**default, **_parsed((container.get("resources") or {}).get("requests"))}
-
-
-def _parsed(listed: Mapping[str, str] | None) -> dict[str, Decimal]:
-    return {name: parse(amount) for name, amount in (listed or {}).items()}
-
-
-def _sum(parts: Iterable[Amounts]) -> dict[str, Decimal]:
-    result: dict[str, Decimal] = {}
-    for part in parts:
-        for name, amount in part.items():
-            result[name] = result.get(name, NOTHING) + amount
-    return result
-
-
-def _difference(one: Amounts, other: Amounts) -> dict[str, Decimal]:
-    return {name: amount - other.get(name, NOTHING) for name, amount in one.items()}
-
-
-def _max(one: Amounts, other: Amounts) -> dict[str, Decimal]:
-    return {
-        name: max(one.get(name, NOTHING), other.get(name, NOTHING)) for name in {**one, **other}
-    }
+    return {**default, **amounts((container.get("resources") or {}).get("requests"))}
 
 
 def host_ports(pod: Object) -> set[HostPort]:

@@ -10,7 +10,13 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import NoReturn
 
-from kubesim.apimachinery.objects import Object, is_being_deleted, key, object_reference
+from kubesim.apimachinery.objects import (
+    Object,
+    annotations_of,
+    is_being_deleted,
+    key,
+    object_reference,
+)
 from kubesim.apimachinery.volumes import (
     BOUND_BY_CONTROLLER,
     CLAIMS,
@@ -18,7 +24,6 @@ from kubesim.apimachinery.volumes import (
     SELECTED_NODE,
     VOLUMES,
     annotate,
-    annotations_of,
     claim_keys,
     claim_names,
     class_of,

@@ -6,7 +6,14 @@ make and remove the directory; here the disk is at hand.
 
 from collections.abc import Mapping
 
-from kubesim.apimachinery.objects import Object, key, object_reference, split_key, uid
+from kubesim.apimachinery.objects import (
+    Object,
+    annotations_of,
+    key,
+    object_reference,
+    split_key,
+    uid,
+)
 from kubesim.apimachinery.volumes import (
     CLAIMS,
     CLASSES,
@@ -14,12 +21,10 @@ from kubesim.apimachinery.volumes import (
     SELECTED_NODE,
     STORAGE_PROVISIONER,
     VOLUMES,
-    annotations_of,
     class_of,
 )
 from kubesim.clientgo.absence import NOT_FOUND, tolerating
 from kubesim.clientgo.client import Client
-from kubesim.clientgo.events import EventRecorder
 from kubesim.clientgo.informer import Change, InformerFactory
 from kubesim.clock import Clock
 from kubesim.controllers.controller import Controller
@@ -39,6 +44,7 @@ class LocalPathProvisioner(Controller):
     """Makes the volumes of its claims, and deletes them when they are released."""
 
     name = "local-path-provisioner"
+    component = PROVISIONER
 
     def __init__(
         self,
@@ -49,7 +55,6 @@ class LocalPathProvisioner(Controller):
     ) -> None:
         self._disks = disks
         super().__init__(client, informers, clock)
-        self.recorder = EventRecorder(client, clock, PROVISIONER)
 
     def watch(self, informers: InformerFactory) -> None:
         """Claims and volumes fill the queue."""

@@ -35,8 +35,7 @@ class DefaultIngressClass:
 
 def newest_default(storage: Storage, classes: Resource, annotation: str) -> Object | None:
     """Return the newest class that the annotation marks as the default; of equals, by name."""
-    records = storage.store.range(classes.prefix).records  # in the order of their names
-    found = (storage.load(classes, record).object for record in records)
+    found = (each.object for each in storage.list(classes))  # in the order of their names
     marked = (
         each for each in found if each["metadata"].get("annotations", {}).get(annotation) == "true"
     )

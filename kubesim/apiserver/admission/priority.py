@@ -8,9 +8,9 @@ from kubesim.apimachinery.objects import Object
 from kubesim.apiserver import errors
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Storage
+from kubesim.apiserver.validation.policy import SYSTEM_CLASSES
 
 CLASSES = resources.named("priorityclasses.scheduling.k8s.io")
-SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 DEFAULT_POLICY = "PreemptLowerPriority"
 
 
@@ -53,8 +53,8 @@ class Priority:
         stored = self._storage.get(CLASSES, "", name)
         if stored:
             return stored.object
-        if name in SYSTEM:  # before the bootstrap has made them
-            return {"value": SYSTEM[name]}
+        if name in SYSTEM_CLASSES:  # before the bootstrap has made them
+            return {"value": SYSTEM_CLASSES[name]}
         why = f"no PriorityClass with name {name} was found"
         raise errors.forbidden("pods", pod["metadata"].get("name", ""), why)
 

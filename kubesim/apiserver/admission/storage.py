@@ -3,7 +3,7 @@
 from typing import Any
 
 from kubesim.api import resources
-from kubesim.apimachinery.quantity import parse
+from kubesim.apimachinery.volumes import CLASS_ANNOTATION, requested
 from kubesim.apiserver import errors
 from kubesim.apiserver.admission.defaultclass import newest_default
 from kubesim.apiserver.registry.context import Context
@@ -12,7 +12,6 @@ from kubesim.apiserver.registry.storage import Storage
 Object = dict[str, Any]
 CLASSES = resources.named("storageclasses.storage.k8s.io")
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 PROTECTION = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",
     "persistentvolumes": "kubernetes.io/pv-protection",
@@ -62,8 +61,3 @@ class VolumeAdmission:
                 "provisions the pvc must support resize"
             )
             raise errors.forbidden("persistentvolumeclaims", name, why)
-
-
-def requested(claim: Object) -> Any:
-    """The size that a claim asks for."""
-    return parse(claim["spec"].get("resources", {}).get("requests", {}).get("storage", "0"))

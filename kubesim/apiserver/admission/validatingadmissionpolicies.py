@@ -48,7 +48,7 @@ class ValidatingAdmissionPolicies:
         """Refuse a write that a policy denies; warn of one that it only warns of."""
         if context.resource.group == GROUP:
             return  # nobody can lock themselves out
-        bindings = [b.object for b in self._all(BINDINGS)]
+        bindings = [b.object for b in self._storage.list(BINDINGS)]
         if not bindings:
             return
         attributes = self._attributes(context, new, old)
@@ -56,10 +56,6 @@ class ValidatingAdmissionPolicies:
             policy = self._storage.get(POLICIES, "", binding["spec"]["policyName"])
             if policy:
                 self._enforce(policy.object, binding, attributes, context)
-
-    def _all(self, resource: resources.Resource) -> Iterator[Any]:
-        for record in self._storage.store.range(resource.prefix).records:
-            yield self._storage.load(resource, record)
 
     def _attributes(self, context: Context, new: Object | None, old: Object | None) -> Attributes:
         namespace = None
@@ -129,7 +125,7 @@ class ValidatingAdmissionPolicies:
             selector = reference.get("selector") or {}
             found = [
                 each.object
-                for each in self._all(resource)
+                for each in self._storage.list(resource)
                 if each.object["metadata"].get("namespace", "") in ("", namespace)
                 and labels.matches(selector, each.object["metadata"].get("labels", {}))
             ]

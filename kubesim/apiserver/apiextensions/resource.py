@@ -8,6 +8,7 @@ from typing import Any
 from kubesim.api.resources import STATUS, Resource, Subresource
 from kubesim.api.schema import Type
 from kubesim.api.served import version_priority
+from kubesim.apimachinery.objects import condition_status
 from kubesim.apiserver.apiextensions import objects, rules, types
 
 Object = dict[str, Any]
@@ -52,15 +53,9 @@ class CustomResource(Resource):
         return objects.read_stored(obj | {"apiVersion": self.api_version}, self.schema)
 
 
-def condition(definition: Object, kind: str) -> Object:
-    """A definition's condition of some type; empty when it has none."""
-    conditions = definition.get("status", {}).get("conditions") or ()
-    return next((each for each in conditions if each["type"] == kind), {})
-
-
 def is_true(definition: Object, kind: str) -> bool:
     """Whether a condition of a definition holds."""
-    return bool(condition(definition, kind).get("status") == "True")
+    return condition_status(definition, kind) == "True"
 
 
 def served_versions(definition: Object) -> Iterator[CustomResource]:

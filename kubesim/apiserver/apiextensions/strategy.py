@@ -12,6 +12,7 @@ from kubesim.apiserver.apiextensions.resource import CustomResource
 from kubesim.apiserver.patch.fields import Cause, invalid
 from kubesim.apiserver.registry import subresources
 from kubesim.apiserver.registry.strategy import Strategy, keep
+from kubesim.apiserver.serialization import gotext
 
 Object = dict[str, Any]
 
@@ -21,6 +22,7 @@ class CustomResourceStrategy(Strategy):
 
     unconditional_update = False
     counts_generation = True
+    status_metadata = ()
     resource: CustomResource
 
     def prepare_create(self, obj: Object) -> None:
@@ -49,10 +51,7 @@ class CustomResourceStrategy(Strategy):
 
     def prepare_status_update(self, new: Object, old: Object) -> Object:
         """Keep everything but the status, which must be valid as well."""
-        kept = {**old, "metadata": dict(old["metadata"])}
-        keep(kept, new, "status")
-        for field in ("resourceVersion", "managedFields"):
-            keep(kept["metadata"], new["metadata"], field)
+        kept = super().prepare_status_update(new, old)
         self.validate_update(kept, old)
         return kept
 
@@ -110,21 +109,10 @@ class CustomResourceStrategy(Strategy):
 def _replicas(found: Any, path: str) -> Iterator[Cause]:
     """Whether a value can be the number of replicas that a Scale shows."""
     if type(found) is not int:
-        told = f"{path} accessor error: {_shown(found)} is of the type {_go_type(found)}"
+        told = f"{path} accessor error: {gotext.shown(found)} is of the type {_go_type(found)}"
         yield invalid(path, 0, f"{told}, expected int64")
     elif found < 0:
         yield invalid(path, found, "should be a non-negative integer")
-
-
-def _shown(value: Any) -> str:
-    """A JSON value as Go's %v prints it."""
-    if isinstance(value, list):
-        return f"[{' '.join(map(_shown, value))}]"
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{_shown(each)}' for key, each in sorted(value.items()))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "<nil>", True: "true", False: "false"}[value]
-    return str(value)
 
 
 def _go_type(value: Any) -> str:

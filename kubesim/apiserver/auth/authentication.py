@@ -6,11 +6,12 @@ Behaviour follows https://kubernetes.io/docs/reference/access-authn-authz/authen
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 from kubesim.apimachinery import rand
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apiserver import errors
 from kubesim.apiserver.auth.authorization import Authorizer, forbidden
 from kubesim.apiserver.registry.lookup import Lookup
@@ -189,14 +190,14 @@ class ServiceAccountTokens:
             "metadata": {
                 "name": metadata["name"],
                 "namespace": metadata["namespace"],
-                "creationTimestamp": _rfc3339(now),
+                "creationTimestamp": timestamp(now),
             },
             "spec": {
                 "audiences": audiences,
                 "expirationSeconds": seconds,
                 "boundObjectRef": spec.get("boundObjectRef"),
             },
-            "status": {"token": token, "expirationTimestamp": _rfc3339(expires)},
+            "status": {"token": token, "expirationTimestamp": timestamp(expires)},
         }
 
     async def review(self, body: Object) -> Object:
@@ -257,7 +258,7 @@ def self_subject_review(user: UserInfo, now: datetime) -> Object:
     return {
         "kind": "SelfSubjectReview",
         "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {"creationTimestamp": _rfc3339(now)},
+        "metadata": {"creationTimestamp": timestamp(now)},
         "status": {"userInfo": user_object(user)},
     }
 
@@ -347,7 +348,3 @@ def _extra(request: Request) -> dict[str, tuple[str, ...]]:
 def _review(body: Object, kind: str) -> Object:
     metadata = body.get("metadata") or {}
     return {"kind": kind, "apiVersion": "authentication.k8s.io/v1", "metadata": metadata}
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

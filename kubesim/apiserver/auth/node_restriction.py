@@ -4,12 +4,11 @@ The admission plugin NodeRestriction:
 https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
 """
 
+from kubesim.apimachinery.objects import CONFIG_MIRROR, pod_is_mirror
 from kubesim.apiserver import errors
 from kubesim.apiserver.auth.node_authorizer import node_of
 from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.storage import Object
-
-MIRROR = "kubernetes.io/config.mirror"
 
 
 def restrict_nodes(context: Context, new: Object | None, old: Object | None) -> None:
@@ -30,9 +29,10 @@ def restrict_nodes(context: Context, new: Object | None, old: Object | None) -> 
 
 def _about_pod(node: str, context: Context, new: Object | None, old: Object | None) -> str | None:
     if old is None:
-        if MIRROR in ((new or {})["metadata"].get("annotations") or {}):
+        if new is not None and pod_is_mirror(new):
             return None
-        return f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
+        why = f'pod does not have "{CONFIG_MIRROR}" annotation'
+        return f'{why}, node "{node}" can only create mirror pods'
     if old["spec"].get("nodeName") == node:
         return None
     action = "update pod status for" if context.subresource == "status" else "delete"

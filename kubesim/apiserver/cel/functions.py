@@ -8,6 +8,7 @@ from itertools import pairwise
 from math import fmod
 from typing import Any
 
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver.cel.errors import CELError
 from kubesim.apiserver.cel.lexer import UInt
@@ -152,7 +153,7 @@ _SPELLED: dict[type, Callable[[Any], str]] = {
     float: lambda value: str(int(value)) if value.is_integer() else repr(value),
     int: str,
     bytes: bytes.decode,
-    datetime: lambda value: value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    datetime: timestamp,
     timedelta: lambda value: f"{value.total_seconds():g}s",
 }
 

@@ -38,6 +38,7 @@ class OpenAPI:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._documents: dict[tuple[str, str], bytes] = {}
+        self._paths: Object = {}
         self._generation = 0
 
     async def __call__(self, request: Request, user: UserInfo) -> Response | None:
@@ -55,21 +56,28 @@ class OpenAPI:
 
     def _index(self) -> Object:
         """Every document's path with a hash: clients keep a copy for as long as it is the same."""
-        paths = {}
-        for group, version in self._resources.group_versions():
-            name = _path(group, version)
-            fingerprint = _fingerprint(self._resources.by_group()[group][version])
-            paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={fingerprint}"}
-        return paths
+        self._forget_what_is_old()
+        if not self._paths:
+            for group, version in self._resources.group_versions():
+                name = _path(group, version)
+                fingerprint = _fingerprint(self._resources.by_group()[group][version])
+                url = f"/openapi/v3/{name}?hash={fingerprint}"
+                self._paths[name] = {"serverRelativeURL": url}
+        return self._paths
 
     def _document(self, group: str, version: str) -> bytes:
-        if self._generation != self._resources.generation:
-            self._documents.clear()
-            self._generation = self._resources.generation
+        self._forget_what_is_old()
         key = group, version
         if key not in self._documents:
             self._documents[key] = _document(self._resources.by_group()[group][version])
         return self._documents[key]
+
+    def _forget_what_is_old(self) -> None:
+        """What was made of resources that have changed since is made again."""
+        if self._generation != self._resources.generation:
+            self._documents.clear()
+            self._paths.clear()
+            self._generation = self._resources.generation
 
 
 def _empty_v2(request: Request) -> Response:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from kubesim.api import resources, schema
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apiserver import errors
 from kubesim.apiserver.call import Call
 from kubesim.apiserver.handlers.reads import Reads
@@ -12,7 +13,7 @@ from kubesim.apiserver.registry.context import Context
 from kubesim.apiserver.registry.defaults import apply_defaults
 from kubesim.apiserver.registry.deletion import DeleteOptions
 from kubesim.apiserver.registry.eviction import allow, marked
-from kubesim.apiserver.registry.registry import Registry, timestamp
+from kubesim.apiserver.registry.registry import Registry
 from kubesim.apiserver.registry.storage import Object, storage_key
 from kubesim.apiserver.request import Response
 from kubesim.apiserver.serialization.decoding import DecodeError, Decoder

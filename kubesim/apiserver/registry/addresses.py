@@ -98,10 +98,9 @@ def _keep_ports(new: Object, old: Object) -> None:
 def _others(storage: Storage, service: Object) -> Iterator[Object]:
     """Yield the specs of all other Services."""
     uid = service["metadata"]["uid"]
-    for record in storage.store.range(SERVICES.prefix).records:
-        other = storage.load(SERVICES, record).object
-        if other["metadata"]["uid"] != uid:
-            yield other["spec"]
+    for other in storage.list(SERVICES):
+        if other.object["metadata"]["uid"] != uid:
+            yield other.object["spec"]
 
 
 def _allocate_address(storage: Storage, service: Object) -> None:

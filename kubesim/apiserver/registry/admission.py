@@ -8,6 +8,7 @@ from typing import Any
 
 from kubesim.api import resources
 from kubesim.apimachinery import rand
+from kubesim.apimachinery.objects import pod_is_mirror
 from kubesim.apiserver import errors
 from kubesim.apiserver.admission.defaultclass import DefaultIngressClass
 from kubesim.apiserver.admission.limitranger import LimitRanger
@@ -25,7 +26,6 @@ Object = dict[str, Any]
 NAMESPACES = resources.named("namespaces")
 ACCOUNTS = resources.named("serviceaccounts")
 IMMORTAL = ("default", "kube-system", "kube-public")
-MIRROR = "kubernetes.io/config.mirror"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105
 TOKEN_SECONDS = 3607
 EVICTION_SECONDS = 300
@@ -101,7 +101,7 @@ class Admission:
         if context.resource.plural != "pods" or context.subresource:
             return
         spec, metadata = pod["spec"], pod["metadata"]
-        if MIRROR in (metadata.get("annotations") or {}):  # a picture acts under none
+        if pod_is_mirror(pod):  # a picture acts under none
             return
         name = spec.setdefault("serviceAccountName", "default")
         spec["serviceAccount"] = name

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kubesim.api.resources import Resource
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields
 from kubesim.apiserver.registry.strategy import Strategy, begin_deletion
@@ -106,7 +107,7 @@ def _shorten(metadata: Object, asked: int | None) -> bool:
         return not running and not metadata.get("finalizers")
     deadline = datetime.fromisoformat(metadata["deletionTimestamp"])
     sooner = deadline - timedelta(seconds=running - asked)
-    metadata["deletionTimestamp"] = sooner.strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata["deletionTimestamp"] = timestamp(sooner)
     metadata["deletionGracePeriodSeconds"] = asked
     return True
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kubesim.api import resources
 from kubesim.apimachinery.labels import matches
-from kubesim.apimachinery.objects import Object, condition_status, pod_is_finished, timestamp
+from kubesim.apimachinery.objects import Object, pod_is_finished, pod_is_ready, timestamp
 from kubesim.apiserver import errors
 from kubesim.apiserver.registry.storage import Storage, Stored
 
@@ -48,7 +48,7 @@ def _budgets_of(storage: Storage, pod: Object) -> list[Stored]:
 
 def _unready_and_free(budget: Object, pod: Object) -> bool:
     """Whether a Pod that is not ready may go without being counted."""
-    if condition_status(pod, "Ready") == "True":
+    if pod_is_ready(pod):
         return False
     policy = budget["spec"].get("unhealthyPodEvictionPolicy", "IfHealthyBudget")
     status = budget.get("status") or {}

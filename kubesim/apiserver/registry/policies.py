@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim.api.autoscaling import DEFAULT_DOWN, DEFAULT_UP, METRICS, cpu_metric
+from kubesim.apimachinery.objects import annotations_of
 from kubesim.apiserver.registry.strategy import Strategy
 
 Object = dict[str, Any]
@@ -37,7 +38,7 @@ def _default_autoscaler(autoscaler: Object) -> None:
     spec = autoscaler.setdefault("spec", {})
     spec.setdefault("minReplicas", 1)
     if autoscaler["apiVersion"] == "autoscaling/v1":
-        if METRICS not in (autoscaler["metadata"].get("annotations") or {}):
+        if METRICS not in annotations_of(autoscaler):
             spec.setdefault("targetCPUUtilizationPercentage", DEFAULT_UTILIZATION)
         return
     if not spec.get("metrics"):

@@ -6,10 +6,10 @@ prepare, admit, validate, then store; an update starts again when somebody else 
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from kubesim.api.resources import Resource
 from kubesim.apimachinery import rand
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apiserver import errors
 from kubesim.apiserver.admission.storage import VolumeAdmission
 from kubesim.apiserver.patch import fields, managedfields
@@ -36,11 +36,6 @@ SERVER_OWNED = (
 )
 SET_ON_CREATE = "resourceVersion should not be set on objects to be created"
 Transform = Callable[[Object], Object]
-
-
-def timestamp(moment: datetime) -> str:
-    """Return a moment as metav1.Time spells it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Registry:

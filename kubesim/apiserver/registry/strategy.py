@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from kubesim.api.resources import Resource
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apimachinery.quantity import parse
 from kubesim.apiserver import validation
 from kubesim.apiserver.registry import addresses, subresources
@@ -306,7 +307,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
 
 def begin_deletion(metadata: Object, moment: datetime, grace: int) -> None:
     """Mark an object as being deleted; that, too, is a new generation."""
-    metadata["deletionTimestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata["deletionTimestamp"] = timestamp(moment)
     metadata["deletionGracePeriodSeconds"] = grace
     if "generation" in metadata:
         metadata["generation"] += 1

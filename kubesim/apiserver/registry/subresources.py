@@ -6,6 +6,8 @@ Each is a change of its object, made by the same registry.
 from datetime import datetime
 from typing import Any
 
+from kubesim.apimachinery.labels import selector_text
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apiserver import errors
 from kubesim.apiserver.patch import fields
 
@@ -31,22 +33,6 @@ def scale_of(obj: Object) -> Object:
     if selector:
         scale["status"]["selector"] = selector
     return scale
-
-
-def selector_text(selector: Object) -> str:
-    """Return a LabelSelector in the form of a query parameter."""
-    terms = [f"{key}={value}" for key, value in sorted(selector.get("matchLabels", {}).items())]
-    for expression in selector.get("matchExpressions", ()):
-        key, values = expression["key"], ",".join(sorted(expression.get("values", ())))
-        terms.append(
-            {
-                "In": f"{key} in ({values})",
-                "NotIn": f"{key} notin ({values})",
-                "Exists": key,
-                "DoesNotExist": f"!{key}",
-            }[expression["operator"]]
-        )
-    return ",".join(terms)
 
 
 def rescale(obj: Object, scale: Object) -> Object:
@@ -89,7 +75,7 @@ def bind(pod: Object, binding: Object, now: datetime) -> Object:
     scheduled = {
         "type": "PodScheduled",
         "status": "True",
-        "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTransitionTime": timestamp(now),
     }
     conditions = [
         condition

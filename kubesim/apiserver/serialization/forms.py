@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from kubesim.apiserver import errors
+from kubesim.apiserver.registry.storage import dump
 from kubesim.apiserver.serialization.negotiation import PARTIAL, PARTIAL_LIST, Form
 
 Object = dict[str, Any]
@@ -53,7 +54,7 @@ def encode(value: Any, form: Form) -> bytes:
         return _yaml(value).encode()
     if form.indented:
         return json.dumps(value, indent=2, ensure_ascii=False).encode()
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    return dump(value) + b"\n"
 
 
 def compressed(body: bytes) -> bytes:

@@ -15,14 +15,9 @@ from kubesim.apiserver.patch.fields import (
     required,
 )
 from kubesim.apiserver.validation import names
-from kubesim.apiserver.validation.metadata import selector
+from kubesim.apiserver.validation.metadata import each, selector
 
 Object = dict[str, Any]
-PERCENT = re.compile(r"[0-9]+%")
-PERCENT_HINT = (
-    "a valid percent string must be a numeric string followed by an ending '%' "
-    "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
-)
 POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 SCOPES = (
     *("Terminating", "NotTerminating", "BestEffort", "NotBestEffort", "PriorityClass"),
@@ -60,8 +55,8 @@ def _int_or_percent(path: str, value: int | str) -> Iterator[Cause]:
     if isinstance(value, int):
         if value < 0:
             yield invalid(path, value, "must be greater than or equal to 0")
-    elif not PERCENT.fullmatch(value):
-        yield invalid(path, value, PERCENT_HINT)
+    elif problems := [*names.percent(value)]:
+        yield from each(path, value, problems)
     elif int(value[:-1]) > 100:
         yield invalid(path, value, "must not be greater than 100%")
 
@@ -75,8 +70,9 @@ def resource_quota(quota: Object) -> Iterator[Cause]:
         if parse(text) < 0:
             yield invalid(path, text, "must be greater than or equal to 0")
     yield from _scopes("spec.scopes", spec.get("scopes") or [])
-    for index, each in enumerate((spec.get("scopeSelector") or {}).get("matchExpressions") or ()):
-        yield from _scope_expression(f"spec.scopeSelector.matchExpressions[{index}]", each)
+    scoped = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    for index, expression in enumerate(scoped):
+        yield from _scope_expression(f"spec.scopeSelector.matchExpressions[{index}]", expression)
 
 
 def _quota_name(path: str, name: str) -> Iterator[Cause]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from kubesim.apimachinery.labels import pairs
 from kubesim.apimachinery.objects import controller_of
 from kubesim.apiserver.serialization.printers.column import (
     AGE,
@@ -13,7 +14,6 @@ from kubesim.apiserver.serialization.printers.column import (
     Object,
     containers,
     field,
-    pairs,
 )
 
 

@@ -1,10 +1,12 @@
 """A column of a table, and the cells that many resources share."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from kubesim.apimachinery.labels import selector_text
+from kubesim.apimachinery.objects import timestamp
 from kubesim.apiserver.serialization.printers.pods import human_duration, parse_time
 
 Object = dict[str, Any]
@@ -50,12 +52,12 @@ def age(obj: Object, now: datetime) -> str:
 def created_at(obj: Object, _now: datetime) -> str:
     """When the object was created."""
     created = parse_time(obj["metadata"].get("creationTimestamp"))
-    return created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if created else ""
+    return timestamp(created) if created else ""
 
 
-def since(timestamp: str | None, now: datetime) -> str:
+def since(then: str | None, now: datetime) -> str:
     """How long ago a moment was, as kubectl prints ages."""
-    moment = parse_time(timestamp)
+    moment = parse_time(then)
     return human_duration(now - moment) if moment else UNKNOWN
 
 
@@ -90,25 +92,7 @@ def containers(field: str) -> Printer:
 def label_selector(obj: Object, _now: datetime) -> str:
     """A selector as kubectl prints it."""
     selector = obj.get("spec", {}).get("selector") or {}
-    return ",".join([*pairs(selector.get("matchLabels")), *expressions(selector)]) or NONE
-
-
-def pairs(labels: Mapping[str, str] | None) -> list[str]:
-    """Labels as key=value, by key."""
-    return [f"{key}={value}" for key, value in sorted((labels or {}).items())]
-
-
-def expressions(selector: Object) -> Iterable[str]:
-    """A selector's expressions as kubectl prints them."""
-    for expression in selector.get("matchExpressions") or ():
-        key, operator = expression["key"], expression["operator"]
-        values = ",".join(sorted(expression.get("values") or ()))
-        yield {
-            "In": f"{key} in ({values})",
-            "NotIn": f"{key} notin ({values})",
-            "Exists": key,
-            "DoesNotExist": f"!{key}",
-        }.get(operator, key)
+    return selector_text(selector) or NONE
 
 
 NAME = Column("Name", name, format="name")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from kubesim.apimachinery.labels import pairs
 from kubesim.apiserver.serialization.printers import pods as pod_printer
 from kubesim.apiserver.serialization.printers.column import (
     AGE,
@@ -15,7 +16,6 @@ from kubesim.apiserver.serialization.printers.column import (
     count,
     field,
     name,
-    pairs,
     since,
 )
 

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from kubesim.apimachinery.labels import selector_text
 from kubesim.apiserver.serialization.printers.column import (
     AGE,
     NAME,
     NONE,
     Column,
     Object,
-    expressions,
     field,
-    pairs,
 )
 
 MAX_HOSTS = 3
@@ -19,7 +18,7 @@ MAX_HOSTS = 3
 
 def _pod_selector(policy: Object, _now: datetime) -> str:
     selector = policy["spec"].get("podSelector") or {}
-    return ",".join([*pairs(selector.get("matchLabels")), *expressions(selector)]) or NONE
+    return selector_text(selector) or NONE
 
 
 def _hosts(ingress: Object, _now: datetime) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from kubesim.apimachinery.objects import annotations_of
 from kubesim.apiserver.serialization.printers.column import (
     AGE,
     NAME,
@@ -44,7 +45,7 @@ def _of_bound(value: Printer) -> Printer:
 
 
 def _class_name(storage_class: Object, _now: datetime) -> str:
-    annotations = storage_class["metadata"].get("annotations") or {}
+    annotations = annotations_of(storage_class)
     default = " (default)" if annotations.get(DEFAULT_CLASS) == "true" else ""
     return f"{storage_class['metadata']['name']}{default}"
 
