@@ -214,9 +214,7 @@ class IngressController:
             "X-Scheme": "http",
             "Connection": "close",
         }
-        body = b""
-        if "content-length" in request.headers:
-            body = await http.read_body(here, request)
+        body = await http.read_body(here, request)
         lines = [f"{request.method} {route.target(request.target)} HTTP/1.1"]
         lines += [f"{name}: {text}" for name, text in {**forwarded, **kept}.items()]
         with contextlib.closing(there):

@@ -1,5 +1,7 @@
 """Just enough HTTP/1.1 for simulated servers, clients and probes."""
 
+import posixpath
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,11 +15,10 @@ MAX_HEAD = 100  # lines
 
 @dataclass
 class Message:
-    """A request's or response's first line (three words), headers and body."""
+    """A request's or response's first line (three words) and headers."""
 
     first: tuple[str, str, str]
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
 
     @property
     def method(self) -> str:
@@ -51,9 +52,10 @@ async def read_head(connection: Connection) -> Message | None:
 
 
 async def read_body(connection: Connection, message: Message) -> bytes:
-    """Read a message's body: Content-Length bytes, or up to the end."""
-    length = message.headers.get("content-length")
-    left = int(length) if length and length.isdigit() else None
+    """Read a message's body: Content-Length bytes; a response's may go on up to the end."""
+    length = message.headers.get("content-length", "")
+    is_response = message.first[0].startswith("HTTP/")
+    left = int(length) if length.isdigit() else None if is_response else 0
     body = bytearray()
     while left is None or len(body) < left:
         chunk = await connection.read()
@@ -70,6 +72,12 @@ async def send_request(
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
     await connection.write(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
     return await read_head(connection)
+
+
+def path_of(request: Message) -> str:
+    """Return a request's path from the root, decoded, in which no `..` is left."""
+    target = urllib.parse.unquote(request.target.partition("?")[0])
+    return posixpath.normpath("/" + target.lstrip("/"))
 
 
 def head(status: int, headers: Mapping[str, str], words: str = "") -> bytes:

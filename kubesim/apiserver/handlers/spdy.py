@@ -218,10 +218,6 @@ class Connection:
         if stream:
             stream.take(body, last=bool(flags & FIN))
 
-    def forget(self, stream: Stream) -> None:
-        """Take no more for a stream that is done."""
-        self._streams.pop(stream.number, None)
-
     async def send_control(self, kind: int, body: bytes) -> None:
         """Send a control frame."""
         head = struct.pack("!HHI", 0x8000 | VERSION, kind, len(body))

@@ -1,21 +1,17 @@
 """Apache httpd: serves its document root, in the image's default configuration."""
 
-import asyncio
 import posixpath
-import urllib.parse
 
 from kubesim.network.fabric import Connection
 from kubesim.runtime import http
 from kubesim.runtime.process import Process
 from kubesim.runtime.programs.httpd import TYPES
-from kubesim.runtime.serving import listen, serve
-from kubesim.runtime.signals import LINUX
+from kubesim.runtime.serving import listen, serve_until, stopped_by
 
 DOCUMENTS = "/usr/local/apache2/htdocs"
 PORT = 80
 DEFAULT_VERSION = "2.4.65"
 REASONS = {
-    403: "You don't have permission to access this resource.",
     404: "The requested URL was not found on this server.",
     405: "The requested method {method} is not allowed for this URL.",
 }
@@ -47,14 +43,8 @@ class Apache:
             return 1
         self._process.argv = ["httpd", "-DFOREGROUND"]
         await self._greet()
-        stopped = asyncio.Event()
-        for name in ("TERM", "INT", "WINCH"):
-            self._process.handlers[LINUX[name]] = stopped.set
-        serving = asyncio.create_task(serve(listener, self._talk))
-        try:
-            await stopped.wait()
-        finally:
-            serving.cancel()
+        stopped = stopped_by(self._process, "TERM", "INT", "WINCH")
+        await serve_until(stopped, listener, self._talk)
         await self._notice("mpm_event:notice", "AH00491: caught SIGTERM, shutting down")
         return 0
 
@@ -79,9 +69,7 @@ class Apache:
 
     async def _talk(self, connection: Connection) -> None:
         while request := await http.read_head(connection):
-            await http.read_body(
-                connection, request
-            ) if "content-length" in request.headers else b""
+            await http.read_body(connection, request)
             status, kind, body = self._answer(request)
             keep = request.headers.get("connection", "").lower() != "close"
             headers = {
@@ -101,8 +89,7 @@ class Apache:
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             return self._error(405, request.method)
         files = self._process.files
-        target = urllib.parse.unquote(request.target.partition("?")[0])
-        path = DOCUMENTS + posixpath.normpath("/" + target.lstrip("/"))
+        path = DOCUMENTS + http.path_of(request)
         if files.is_directory(path):
             path = posixpath.join(path, "index.html")
         if not files.exists(path):

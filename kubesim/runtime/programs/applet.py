@@ -3,6 +3,7 @@
 import getopt
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from kubesim.runtime.commands import find_for
 from kubesim.runtime.filesystem import MAX_FILE_SIZE
 from kubesim.runtime.process import Process, Program, reason
 from kubesim.runtime.streams import OpenFile
@@ -28,6 +29,22 @@ class UsageError(Exception):
 
 class AppletError(Exception):
     """The program gives up with a message and exit status 1."""
+
+
+async def content(process: Process, name: str) -> bytes:
+    """Read a file, "-" for the standard input. Raises AppletError."""
+    try:
+        return await process.read_all(name)
+    except OSError as error:
+        raise AppletError(f"can't open '{name}': {reason(error)}") from None
+
+
+def runnable(process: Process, name: str) -> Program:
+    """Find the program to run for a name. Raises AppletError."""
+    found = find_for(process, name)
+    if found.program is None:
+        raise AppletError(f"can't execute '{name}': No such file or directory")
+    return found.program
 
 
 def applet(

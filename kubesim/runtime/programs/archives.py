@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from kubesim.runtime.filesystem import Directory, File, Link, Node
 from kubesim.runtime.process import Process, reason
-from kubesim.runtime.programs.applet import AppletError, Options, UsageError, applet
+from kubesim.runtime.programs.applet import AppletError, Options, UsageError, applet, content
 
 TAR_USAGE = """c|x|t [-ZzJjahmvokO] [-f TARFILE] [-C DIR] [FILE]...
 
@@ -120,10 +120,7 @@ def _pack(process: Process, target: tarfile.TarFile, path: str, name: str) -> No
 async def _unpack(
     process: Process, options: Options, archive: str, base: str, names: list[str]
 ) -> int:
-    try:
-        data = await process.read_all(archive)
-    except OSError as error:
-        raise AppletError(f"can't open '{archive}': {reason(error)}") from None
+    data = await content(process, archive)
     missing = {name.strip("/") for name in names}
     try:
         with tarfile.open(fileobj=io.BytesIO(_plain(data)), mode="r:") as source:

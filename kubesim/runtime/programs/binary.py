@@ -4,7 +4,7 @@ import re
 
 from kubesim.runtime.filesystem import MAX_FILE_SIZE
 from kubesim.runtime.process import Process, reason
-from kubesim.runtime.programs.applet import AppletError, Options, applet, number
+from kubesim.runtime.programs.applet import AppletError, Options, applet, content, number
 from kubesim.runtime.streams import OpenFile
 
 SUFFIXES = {"c": 1, "w": 2, "b": 512, "k": 1024, "K": 1024, "M": 1024**2, "G": 1024**3}
@@ -89,10 +89,7 @@ async def _copy(
 async def _bytes(process: Process, names: list[str], limit: str = "") -> bytes:
     parts = []
     for name in names or ["-"]:
-        try:
-            parts.append(await process.read_all(name))
-        except OSError as error:
-            raise AppletError(f"can't open '{name}': {reason(error)}") from None
+        parts.append(await content(process, name))
     data = b"".join(parts)
     return data[: number(limit)] if limit else data
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from kubesim.network.fabric import Connection
 from kubesim.runtime import http
 from kubesim.runtime.process import Process
-from kubesim.runtime.serving import listen, serve
-from kubesim.runtime.signals import LINUX
+from kubesim.runtime.serving import listen, serve_until, stopped_by
 
 Answer = tuple[int, str, str]  # status, content type, body
 Answerer = Callable[[http.Message, bytes, Connection], Answer]
@@ -30,8 +29,7 @@ async def answer_all(process: Process, port: int, answerer: Answerer, steps: int
 
     async def talk(connection: Connection) -> None:
         while request := await http.read_head(connection):
-            has_body = "content-length" in request.headers
-            body = await http.read_body(connection, request) if has_body else b""
+            body = await http.read_body(connection, request)
             for _ in range(steps):
                 await process.checkpoint()
             status, kind, text = answerer(request, body, connection)
@@ -47,14 +45,7 @@ async def answer_all(process: Process, port: int, answerer: Answerer, steps: int
             if not keep:
                 return
 
-    stopped = asyncio.Event()
-    for name in GRACEFUL:
-        process.handlers[LINUX[name]] = stopped.set
-    serving = asyncio.create_task(serve(listener, talk))
-    try:
-        await stopped.wait()
-    finally:
-        serving.cancel()
+    await serve_until(stopped_by(process, *GRACEFUL), listener, talk)
     return 0
 
 
@@ -213,10 +204,7 @@ def _netexec(
 
 async def pause(process: Process) -> int:
     """Do nothing until told to end: what holds a Pod's namespaces."""
-    stopped = asyncio.Event()
-    for name in GRACEFUL:
-        process.handlers[LINUX[name]] = stopped.set
-    await stopped.wait()
+    await stopped_by(process, *GRACEFUL).wait()
     await process.write("Shutting down, got signal: Terminated\n", 2)
     return 0
 

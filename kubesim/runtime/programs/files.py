@@ -84,8 +84,10 @@ def _entries(process: Process, name: str, options: Options) -> list[tuple[str, N
 
 async def _show(process: Process, options: Options, entries: list[tuple[str, Node]]) -> None:
     if "l" in options or "n" in options:
+        files = process.world.files
+        owners = ({}, {}) if "n" in options else (user_names(files), group_names(files))
         for name, node in entries:
-            await process.print(_long(process, name, node, options))
+            await process.print(_long(process, name, node, options, owners))
     elif process.descriptors[1].is_terminal and "1" not in options and entries:
         await process.print("  ".join(name for name, _ in entries))
     else:
@@ -94,14 +96,16 @@ async def _show(process: Process, options: Options, entries: list[tuple[str, Nod
             await process.print(name + suffix)
 
 
-def _long(process: Process, name: str, node: Node, options: Options) -> str:
+Owners = tuple[dict[int, str], dict[int, str]]  # the names of users and of groups
+
+
+def _long(process: Process, name: str, node: Node, options: Options, owners: Owners) -> str:
     links = 1
     if isinstance(node, Directory):
         links = 2 + sum(isinstance(child, Directory) for child in node.entries.values())
     size = _human(_size(node)) if "h" in options else str(_size(node))
     target = f" -> {node.target}" if isinstance(node, Link) else ""
-    users = {} if "n" in options else user_names(process.world.files)
-    groups = {} if "n" in options else group_names(process.world.files)
+    users, groups = owners
     user, group = users.get(node.uid, str(node.uid)), groups.get(node.gid, str(node.gid))
     when = _when(node.modified, process.clock.now())
     return f"{_mode_string(node)} {links:4} {user:8} {group:8} {size:>9} {when} {name}{target}"

@@ -1,7 +1,6 @@
 """busybox httpd: serves a directory."""
 
 import posixpath
-import urllib.parse
 
 from kubesim.network.fabric import Connection
 from kubesim.runtime import http
@@ -52,8 +51,7 @@ async def _answer(process: Process, home: str, connection: Connection) -> None:
     if request.method not in ("GET", "HEAD"):
         await _error(connection, process, 501)
         return
-    name = urllib.parse.unquote(request.target.partition("?")[0])
-    path = home + posixpath.normpath("/" + name)
+    path = home + http.path_of(request)
     if process.files.is_directory(path):
         path = posixpath.join(path, "index.html")
     if not process.files.exists(path):

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from kubesim.network.fabric import Connection
 from kubesim.runtime import http
-from kubesim.runtime.commands import find_for
 from kubesim.runtime.process import Process, reason
-from kubesim.runtime.programs.applet import AppletError, Options, applet
+from kubesim.runtime.programs.applet import AppletError, Options, applet, runnable
 from kubesim.runtime.resolver import candidates, resolve, resolver_config
 from kubesim.runtime.serving import listen
 
@@ -192,13 +191,9 @@ async def _send(process: Process, connection: Connection) -> None:
 
 
 async def _relay_program(process: Process, options: Options, connection: Connection) -> None:
-    found = find_for(process, options.value("e"))
-    if found.program is None:
-        raise AppletError(f"can't execute '{options.value('e')}': No such file or directory")
+    program = runnable(process, options.value("e"))
     files = connection.files()
-    child = process.spawn(
-        found.program, [options.value("e")], None, {**files, 2: process.descriptors[2]}
-    )
+    child = process.spawn(program, [options.value("e")], None, {**files, 2: process.descriptors[2]})
     await child.wait()
 
 

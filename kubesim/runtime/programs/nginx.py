@@ -191,7 +191,7 @@ class Nginx:
         """Answer requests on one connection until one asks to close it."""
         server = self._servers[connection.local[1]]
         while request := await http.read_head(connection):
-            body = await http.read_body(connection, request) if _has_body(request) else b""
+            body = await http.read_body(connection, request)
             answer = await self._answer(request, server, connection, body)
             headers = self._headers(answer)
             keep = request.headers.get("connection", "").lower() != "close"
@@ -228,7 +228,7 @@ class Nginx:
         self, request: http.Message, server: Server, connection: Connection, body: bytes
     ) -> Answer:
         target = urllib.parse.unquote(request.target.partition("?")[0])
-        path = posixpath.normpath("/" + target.lstrip("/"))
+        path = http.path_of(request)
         path += "/" if target.endswith("/") and path != "/" else ""
         location = server.location(path)
         fixed = location.answer or server.answer
@@ -336,7 +336,3 @@ def _by_port(servers: list[Server]) -> dict[int, Server]:
 
 def _phrase(status: int) -> str:
     return "Not Allowed" if status == 405 else http.phrase(status)
-
-
-def _has_body(request: http.Message) -> bool:
-    return request.headers.get("content-length", "0") != "0"

@@ -74,7 +74,7 @@ def _answer(process: Process, home: str, request: http.Message) -> tuple[int, st
     if request.method not in ("GET", "HEAD"):
         return _error(501, f"Unsupported method ({request.method!r})")
     target = urllib.parse.unquote(request.target.partition("?")[0])
-    path = posixpath.normpath(home + "/" + target.lstrip("/"))
+    path = posixpath.normpath(home + http.path_of(request))
     files = process.files
     if files.is_directory(path):
         index = posixpath.join(path, "index.html")

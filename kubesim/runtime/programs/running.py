@@ -4,7 +4,7 @@ import posixpath
 
 from kubesim.runtime.commands import find_for
 from kubesim.runtime.process import Process
-from kubesim.runtime.programs.applet import AppletError, Options, applet, number
+from kubesim.runtime.programs.applet import Options, applet, number, runnable
 
 WATCH_USAGE = """[-n SEC] [-t] PROG ARGS
 
@@ -35,20 +35,16 @@ async def watch(process: Process, options: Options, command: list[str]) -> int:
 @applet("setsid", "+c", "[-c] PROG ARGS", at_least=1)
 async def setsid(process: Process, _options: Options, command: list[str]) -> int:
     """Run a program in a session of its own: nothing else changes here."""
-    found = find_for(process, command[0])
-    if found.program is None:
-        raise AppletError(f"can't execute '{command[0]}': No such file or directory")
-    return await process.execute(found.program, command, process.environment)
+    program = runnable(process, command[0])
+    return await process.execute(program, command, process.environment)
 
 
 @applet("time", "+vp", "[-vpa] [-o FILE] PROG ARGS", at_least=1)
 async def time(process: Process, _options: Options, command: list[str]) -> int:
     """Run a program and tell how long it took."""
-    found = find_for(process, command[0])
-    if found.program is None:
-        raise AppletError(f"can't execute '{command[0]}': No such file or directory")
+    program = runnable(process, command[0])
     begin = process.clock.monotonic()
-    status = await process.spawn(found.program, command).wait()
+    status = await process.spawn(program, command).wait()
     minutes, seconds = divmod(process.clock.monotonic() - begin, 60)
     report = f"real\t{int(minutes)}m {seconds:.2f}s\nuser\t0m 0.00s\nsys\t0m 0.00s\n"
     await process.write(report, 2)

@@ -3,7 +3,6 @@
 import asyncio
 
 from kubesim.runtime.process import Exited, Process, reason
-from kubesim.runtime.shell.builtins import BUILTINS
 from kubesim.runtime.shell.interpreter import Shell, run_script, run_source
 from kubesim.runtime.shell.lexer import IncompleteError, ShellSyntaxError
 from kubesim.runtime.shell.parser import parse
@@ -25,12 +24,12 @@ async def sh(process: Process) -> int:
             await process.complain("-c requires an argument")
             return 2
         source, *rest = words
-        shell = Shell(process, rest[0] if rest else process.name, rest[1:], BUILTINS)
+        shell = Shell(process, rest[0] if rest else process.name, rest[1:])
         shell.options.update(set(letters) & set("eux"))
         return await run_source(shell, source, final=True)
     if words and "s" not in letters:
         try:
-            return await run_script(process, words[0], words[1:], BUILTINS)
+            return await run_script(process, words[0], words[1:])
         except OSError as error:
             await process.complain(f"can't open '{words[0]}': {reason(error)}")
             return 2
@@ -42,7 +41,7 @@ class Session:
 
     def __init__(self, process: Process, arguments: list[str], terminal: bool) -> None:
         self._process = process
-        self._shell = Shell(process, process.name, arguments, BUILTINS)
+        self._shell = Shell(process, process.name, arguments)
         self._terminal = terminal
         self._prompt = ""  # what is shown while a line is awaited
         self._asking: asyncio.Future[None] | None = None

@@ -6,7 +6,7 @@ import re
 from kubesim.runtime import users
 from kubesim.runtime.commands import find_for, find_program
 from kubesim.runtime.process import Process
-from kubesim.runtime.programs.applet import AppletError, Options, applet
+from kubesim.runtime.programs.applet import AppletError, Options, applet, runnable
 from kubesim.runtime.signals import LINUX, signal_number
 from kubesim.runtime.users import group_names, user_names
 
@@ -44,10 +44,7 @@ async def sleep(process: Process, _options: Options, times: list[str]) -> int:
 async def timeout(process: Process, options: Options, operands: list[str]) -> int:
     """Run a program with a deadline; 143 when it passed."""
     limit, *argv = operands
-    found = find_for(process, argv[0])
-    if found.program is None:
-        raise AppletError(f"can't execute '{argv[0]}': No such file or directory")
-    child = process.spawn(found.program, argv)
+    child = process.spawn(runnable(process, argv[0]), argv)
     try:
         async with process.clock.timeout(duration(limit)):
             return await child.wait()

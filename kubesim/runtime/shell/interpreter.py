@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from kubesim.runtime.process import Exited, Process, reason
 from kubesim.runtime.shell import expansion
+from kubesim.runtime.shell.builtins import BUILTINS
 from kubesim.runtime.shell.lexer import ShellSyntaxError
 from kubesim.runtime.shell.parser import parse
 from kubesim.runtime.shell.redirection import cannot_open, open_target
@@ -44,22 +45,13 @@ SPECIAL = {
 }
 MAX_DEPTH = 100
 
-Builtin = Callable[[ShellState, list[str]], Awaitable[int]]
-Builtins = Mapping[str, Builtin]
-
 
 class Shell(ShellState):
     """The execution of commands in one shell."""
 
-    def __init__(
-        self, process: Process, name: str, arguments: list[str], builtins: Builtins
-    ) -> None:
-        super().__init__(process, name, arguments)
-        self._builtins = builtins
-
     def fork(self, process: Process) -> "Shell":
         """Return a copy for the child `process`; traps are reset in it."""
-        child = Shell(process, self.name, list(self.arguments), self._builtins)
+        child = Shell(process, self.name, list(self.arguments))
         child.variables = dict(self.variables)
         child.exported = set(self.exported)
         child.functions = dict(self.functions)
@@ -308,7 +300,7 @@ class Shell(ShellState):
     async def _call(self, argv: list[str], values: list[tuple[str, str]], final: bool) -> None:
         if argv[0] in self.functions:
             await self._function(argv, values)
-        elif argv[0] in self._builtins:
+        elif argv[0] in BUILTINS:
             await self._builtin(argv, values)
         else:
             await self._program(argv, self.environment() | dict(values), final)
@@ -317,7 +309,7 @@ class Shell(ShellState):
         before = {name: self.variables.get(name) for name, _ in values}
         for name, value in values:
             self.assign(name, value)
-        self.status = await self._builtins[argv[0]](self, argv)
+        self.status = await BUILTINS[argv[0]](self, argv)
         if argv[0] not in SPECIAL:
             self._restore(before)
 
@@ -436,10 +428,10 @@ async def _nothing() -> None:
     return
 
 
-async def run_script(process: Process, path: str, arguments: list[str], builtins: Builtins) -> int:
+async def run_script(process: Process, path: str, arguments: list[str]) -> int:
     """Run the shell script at `path` in `process`."""
     source = process.files.read(process.path(path)).decode(errors="surrogateescape")
-    return await run_source(Shell(process, path, arguments, builtins), source, final=False)
+    return await run_source(Shell(process, path, arguments), source, final=False)
 
 
 async def run_source(shell: Shell, source: str, final: bool) -> int:

@@ -1,7 +1,7 @@
 """The command line of awk; the language itself is imported when a program in it first runs."""
 
-from kubesim.runtime.process import Process, reason
-from kubesim.runtime.programs.applet import AppletError, Options, UsageError, applet
+from kubesim.runtime.process import Process
+from kubesim.runtime.programs.applet import AppletError, Options, UsageError, applet, content
 
 
 @applet("awk", "+F:v:f:e:", "[OPTIONS] [AWK_PROGRAM] [FILE]...")
@@ -31,10 +31,7 @@ async def _source(process: Process, options: Options, operands: list[str]) -> st
     """The program: the text of -e and -f, or the first operand, which is taken away."""
     parts = list(options.get("e", []))
     for name in options.get("f", []):
-        try:
-            parts.append((await process.read_all(name)).decode(errors="surrogateescape"))
-        except OSError as error:
-            raise AppletError(f"can't open '{name}': {reason(error)}") from None
+        parts.append((await content(process, name)).decode(errors="surrogateescape"))
     if not parts:
         if not operands:
             raise UsageError("")

@@ -127,8 +127,7 @@ class Interpreter:
         except Interrupted as jump:
             self._leave(jump)
         try:
-            if self._status == 0 or self._program.end:
-                await self._run_blocks(self._program.end)
+            await self._run_blocks(self._program.end)
         except Interrupted as jump:
             self._leave(jump)
         for writer in self._writers.values():

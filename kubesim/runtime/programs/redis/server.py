@@ -9,8 +9,7 @@ from kubesim.runtime.programs.redis import commands
 from kubesim.runtime.programs.redis.config import read
 from kubesim.runtime.programs.redis.database import Database, Value
 from kubesim.runtime.programs.redis.protocol import RedisError, Reply, Status, encode, read_command
-from kubesim.runtime.serving import listen, serve
-from kubesim.runtime.signals import LINUX
+from kubesim.runtime.serving import listen, serve_until, stopped_by
 
 PORT = 6379
 DUMP = "dump.rdb"
@@ -78,13 +77,8 @@ class Server:
         self._load()
         await self._log("Server initialized")
         await self._log("Ready to accept connections tcp")
-        for name in ("TERM", "INT"):
-            self._process.handlers[LINUX[name]] = self._stopped.set
-        serving = asyncio.create_task(serve(listener, self._talk))
-        try:
-            await self._stopped.wait()
-        finally:
-            serving.cancel()
+        self._stopped = stopped_by(self._process, "TERM", "INT")
+        await serve_until(self._stopped, listener, self._talk)
         await self._log("User requested shutdown...")
         self._save()
         await self._log("Redis is now ready to exit, bye bye...", "M", "#")
